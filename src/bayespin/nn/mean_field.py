@@ -1,0 +1,109 @@
+"""Layers whose weights are independent Gaussians: the software twin of the hardware layer."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bayespin.cite import cites
+from bayespin.nn.estimators import Estimator
+from bayespin.nn.product import Product
+from bayespin.nn.random_layer import Moments, RandomLayer
+from bayespin.rng import Key, Noise
+from bayespin.shapes import Float, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmaWindow:
+    """The standard deviations that weights may have, in weight units: a device's floor and cap.
+
+    Raises:
+        ValueError: not 0 <= floor < cap.
+    """
+
+    floor: float = 0.0
+    cap: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor < self.cap:
+            raise ValueError(
+                f"Arguments `floor` and `cap` must satisfy 0 <= floor < cap, "
+                f"but are {self.floor} and {self.cap}."
+            )
+
+
+def inverse_softplus(sigma: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Return ρ with ln(1 + e^ρ) = σ, stable for small and large σ."""
+    return sigma + torch.log(-torch.expm1(-sigma))
+
+
+class MeanFieldLayer(RandomLayer):
+    """A linear map with weights w ~ N(μ, σ²), σ = ln(1 + e^ρ), and a deterministic bias.
+
+    Symbols: μ `mean`, ρ `spread`, both of the product's weight shape; `bias` (outputs).
+    The prior of every weight is N(0, prior_sigma²).
+
+    Source: Blundell et al., arXiv:1505.05424.
+    """
+
+    mean: nn.Parameter
+    spread: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, product: Product, key: Key, prior_sigma: float = 1.0) -> None:
+        """Draw μ ~ N(0, 0.1²) from `key` and set σ = 0.049 (results.md protocol: ρ = −3)."""
+        super().__init__()
+        if not prior_sigma > 0:
+            raise ValueError(f"Argument `prior_sigma` must be positive, but is {prior_sigma}.")
+        self.product = product
+        self.prior_sigma = prior_sigma
+        start = torch.empty(product.weight_shape)
+        self.mean = nn.Parameter(start.normal_(0.0, 0.1, generator=key.generator()))
+        self.spread = nn.Parameter(torch.full_like(start, -3.0))
+        self.bias = nn.Parameter(torch.zeros(product.outputs))
+
+    def sigma(self) -> Tensor:
+        """Return σ, of the product's weight shape."""
+        return nn.functional.softplus(self.spread)
+
+    def moments(self, x: Tensor) -> Moments:
+        """Return mean and standard deviation of the output over the weights, bias included.
+
+        For independent weights E y = Σ x μ + b and Var y = Σ x² σ², exact for any x, and y is
+        Gaussian. 1e-12 under the root keeps its gradient finite where all x are zero.
+        """
+        mean = self.product.apply(x, self.mean) + self.product.per_output(self.bias)
+        variance = self.product.apply(x.square(), self.sigma().square())
+        return mean, (variance + 1e-12).sqrt()
+
+    def draw(self, moments: Moments, noise: Noise) -> Tensor:
+        """Return mean + deviation · ε."""
+        mean, deviation = moments
+        return torch.addcmul(mean, deviation, noise.normal(mean))
+
+    @cites("arXiv:1505.05424")
+    def kl(self) -> Tensor:
+        """Return the Kullback-Leibler divergence to the prior, summed over weights, in nats.
+
+        KL = Σ ln(s/σ) + (σ² + μ²)/(2 s²) − 1/2 with s the prior's standard deviation.
+        """
+        sigma, s = self.sigma(), self.prior_sigma
+        quadratic = (sigma.square() + self.mean.square()) / (2 * s**2)
+        return (math.log(s) - sigma.log() + quadratic - 0.5).sum()
+
+    @torch.no_grad()
+    def project(self, window: SigmaWindow) -> None:
+        """Move each σ to the nearest value inside `window`.
+
+        Called after an optimizer step, this is projected gradient descent: unlike a clamp inside
+        the forward pass it leaves no weight without a gradient.
+        """
+        ends = torch.tensor([window.floor, window.cap], dtype=torch.float64)
+        low, high = inverse_softplus(ends).to(self.spread.dtype).tolist()
+        self.spread.clamp_(low if window.floor > 0 else None, high if high < math.inf else None)
+
+    def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
+        """Return one random output; `estimator` says how the weights' randomness enters."""
+        return estimator(self, x, noise)
+

@@ -1,0 +1,179 @@
+"""One run folder to one HTML file: no network, light and dark, made for reading."""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from bayespin.load import InputError
+from bayespin.report.examples import examples
+from bayespin.report.formatting import MISSING, area, count, figures, quantity
+from bayespin.report.naming import CHIP, find_row, known
+from bayespin.report.palette import TONES
+from bayespin.report.plates import (
+    calibration_plate,
+    energy_plate,
+    entropy_plate,
+    ood_plate,
+    sigma_plate,
+)
+from bayespin.report.reference import CITATION, DOI, OOD_SET
+from bayespin.report.tables import mapping_lines, result_lines, seed_lines, share_tables
+from bayespin.report.verdict import check_summary, checks, sentences, tiles
+
+SCHEMA_VERSION: Final = 1
+"""The `schema_version` of results.json that this page can read."""
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """Return the whole page; equal results give equal text.
+
+    Args:
+        results: the content of a results.json; values that are null, and parts that are missing,
+            become a dash or leave their section out.
+    """
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = _template("script.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template("report.html").render(
+        style=Markup(_theme() + _template("style.css")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_hash=digest,
+        **_content(results),
+    )
+
+
+def write(run_dir: Path) -> Path:
+    """Write report.html beside the results.json of a run folder and return its path.
+
+    Raises:
+        InputError: no results.json, not JSON, of another schema version, or a folder that cannot
+            be written.
+    """
+    source, target = run_dir / "results.json", run_dir / "report.html"
+    try:
+        results = json.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"Run folder `{run_dir}` must hold a readable results.json, but does not: "
+            f"{error.strerror}."
+        ) from None
+    except ValueError as error:
+        raise InputError(f"File `{source}` must be JSON, but is not: {error}.") from None
+    version = results.get("schema_version") if isinstance(results, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"Field `schema_version` of `{source}` must be {SCHEMA_VERSION}, but is {version!r}; "
+            f"run the study again with this version of bayespin."
+        )
+    page, beside = render(results), target.with_suffix(".html.part")
+    try:
+        beside.write_text(page, encoding="utf-8", newline="\n")
+        os.replace(beside, target)
+    except OSError as error:
+        raise InputError(
+            f"Run folder `{run_dir}` must be writable, but is not: {error.strerror}."
+        ) from None
+    return target
+
+
+def _template(name: str) -> str:
+    folder = resources.files("bayespin.report") / "templates"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def _theme() -> str:
+    """Return the colour roles as CSS variables: light by default, dark by system or by choice."""
+    light = "".join(f"--{role}:{tone.light};" for role, tone in TONES.items())
+    dark = "".join(f"--{role}:{tone.dark};" for role, tone in TONES.items())
+    return (
+        f":root{{{light}}}\n"
+        f"@media screen and (prefers-color-scheme:dark)"
+        f"{{:root:not([data-theme=light]){{{dark}}}}}\n"
+        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n"
+    )
+
+
+def _content(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template shows, as text, tables and drawings."""
+    rows, listed = results.get("rows") or (), checks(results)
+    chip = find_row(rows, CHIP)
+    seeds = results.get("seed_rows") or ()
+    return {
+        "title": str(results.get("title") or results.get("study") or "bayespin study"),
+        "study": str(results.get("study") or MISSING),
+        "study_hash": str(results.get("study_hash") or MISSING),
+        "quick": bool(results.get("quick")),
+        "sentences": sentences(results),
+        "tiles": tiles(results),
+        "checks": listed,
+        "check_summary": check_summary(listed),
+        "lines": result_lines(rows),
+        "ood": str((results.get("data") or {}).get("ood") or "out-of-distribution images"),
+        "paper": {"citation": CITATION, "doi": DOI, "ood": OOD_SET},
+        "calibration": calibration_plate(results),
+        "ladder": ood_plate(results),
+        "entropy": entropy_plate(results),
+        "sigma": sigma_plate(results),
+        "energy": energy_plate(results),
+        "mapping": mapping_lines(results.get("mapping") or ()),
+        "shares": share_tables(chip),
+        "chip_area": area((chip or {}).get("area_m2")),
+        "chip_latency": quantity((chip or {}).get("latency_s"), "s"),
+        "examples": examples(results),
+        "seeds": seed_lines(seeds) if len({row.get("seed") for row in seeds}) > 1 else [],
+        "not_simulated": [str(item) for item in results.get("not_simulated") or ()],
+        "facts": _facts(results),
+        "stages": _stages(results),
+        "digests": _pairs((results.get("provenance") or {}).get("data_sha256")),
+    }
+
+
+def _pairs(table: object) -> list[tuple[str, str]]:
+    return [(str(k), str(v)) for k, v in table.items()] if isinstance(table, Mapping) else []
+
+
+def _stages(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    stages = (results.get("provenance") or {}).get("stages_s") or {}
+    return [(str(name), quantity(seconds, "s")) for name, seconds in stages.items()]
+
+
+def _facts(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the provenance as name and value, in a fixed order, without what is not known."""
+    preset, data = results.get("preset") or {}, results.get("data") or {}
+    origin = results.get("provenance") or {}
+    sizes = [
+        f"{count(data[part])} {part}" for part in ("train", "validation", "test")
+        if known(data.get(part)) is not None
+    ]  # fmt: skip
+    wall = known(origin.get("wall_time_s"))
+    told = {
+        "study": f"{results.get('study')} ({results.get('study_hash')})",
+        "preset": f"{preset.get('name')} ({preset.get('hash')})" if preset else None,
+        "data": f"{data.get('name')}: {', '.join(sizes)} images" if data else None,
+        "other images": data.get("ood"),
+        "seeds": ", ".join(map(str, origin.get("seeds") or ())),
+        "started": origin.get("started"),
+        "wall time": None if wall is None else f"{figures(wall / 60)} min",
+        "bayespin": " · ".join(str(origin[k]) for k in ("bayespin", "commit") if origin.get(k)),
+        "python": origin.get("python"),
+        "torch": origin.get("torch"),
+        "numpy": origin.get("numpy"),
+        "platform": origin.get("platform"),
+        "processor": origin.get("cpu"),
+        "threads": origin.get("threads"),
+    }
+    return [(name, str(value)) for name, value in told.items() if value is not None and value != ""]

@@ -1,0 +1,169 @@
+"""Tables of the page as cells of text: a main line, and below it what to compare it with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bayespin.report.formatting import (
+    MISSING,
+    area,
+    count,
+    decimals,
+    figures,
+    percent,
+    quantity,
+)
+from bayespin.report.naming import Row, at_blend, known, row_key, style_of
+from bayespin.report.palette import PARTS, TONES
+from bayespin.report.plates import energy_split
+from bayespin.report.reference import HEADLINE_BLEND, paper_row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: its column's name, the value, and smaller lines below it."""
+
+    column: str
+    value: str
+    below: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a table: a name with a colour role (may be empty) and its cells."""
+
+    name: str
+    role: str
+    detail: str
+    cells: tuple[Cell, ...]
+
+
+def _spread(row: Row, name: str, digits: int, scale: float = 1.0) -> tuple[str, ...]:
+    """Return ("± 0.0003",) where the results hold a standard error."""
+    error = known((row.get("se") or {}).get(name))
+    return () if error is None else (f"± {decimals(scale * error, digits)}",)
+
+
+def result_lines(rows: Sequence[Row]) -> list[Line]:
+    """Return the results table, the paper's number below ours where the paper has one."""
+    lines = []
+    for row in rows:
+        key = row_key(row)
+        style, paper = style_of(key), paper_row(key)
+        low, high = row.get("ece_floor_range") or (None, None)
+        ood = at_blend(row.get("ood_ece"), HEADLINE_BLEND)
+        quoted = ("", "", "") if paper is None else (
+            f"paper {percent(paper.accuracy)}",
+            f"paper {decimals(paper.ece, 4)}",
+            f"paper {decimals(paper.ood_ece, 4)}",
+        )  # fmt: skip
+        floor_range = () if known(low) is None else (f"{decimals(low, 4)}–{decimals(high, 4)}",)
+        total = known(row.get("auroc_total"))
+        cells = (
+            Cell(column="Accuracy", value=percent(row.get("accuracy")),
+                 below=(*_spread(row, "accuracy", 2, 100), quoted[0])),
+            Cell(column="NLL", value=decimals(row.get("nll"), 3), below=_spread(row, "nll", 3)),
+            Cell(column="Brier", value=decimals(row.get("brier"), 3),
+                 below=_spread(row, "brier", 3)),
+            Cell(column="ECE", value=decimals(row.get("ece"), 4),
+                 below=(*_spread(row, "ece", 4), quoted[1])),
+            Cell(column="ECE floor", value=decimals(row.get("ece_floor"), 4), below=floor_range),
+            Cell(column="OOD ECE", value=decimals(ood, 4), below=(quoted[2],)),
+            Cell(column="AUROC", value=decimals(row.get("auroc_epistemic"), 3),
+                 below=() if total is None else (f"total {decimals(total, 3)}",)),
+            Cell(column="Energy", value=quantity(row.get("energy_j"), "J")),
+            Cell(column="Latency", value=quantity(row.get("latency_s"), "s")),
+        )  # fmt: skip
+        detail = f"{count(row.get('reads'))} reads" if known(row.get("reads")) is not None else ""
+        lines.append(Line(name=style.label, role=style.role, detail=detail, cells=cells))
+    return lines
+
+
+def mapping_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Return one line for each layer: how its weights sit on the chip."""
+    lines = []
+    for entry in entries:
+        outside, weights = known(entry.get("outside_window")), known(entry.get("weights"))
+        share = () if outside is None or not weights else (percent(outside / weights, 1),)
+        cells = (
+            Cell(column="Tiles", value=count(entry.get("tiles"))),
+            Cell(column="Weights", value=count(entry.get("weights"))),
+            Cell(column="Largest weight", value=figures(entry.get("weight_max"))),
+            Cell(column="σ gain", value=figures(entry.get("gain"))),
+            Cell(column="σ outside window", value=count(outside), below=share),
+            Cell(column="below floor", value=count(entry.get("below_floor"))),
+            Cell(column="above cap", value=count(entry.get("above_cap"))),
+            Cell(column="μ clipped", value=count(entry.get("clipped"))),
+            Cell(column="ADC range", value=figures(entry.get("adc_range"))),
+            Cell(column="ADC clipped", value=percent(entry.get("adc_clipped"), 3)),
+        )
+        detail = f"{count(entry.get('inputs'))} × {count(entry.get('outputs'))}"
+        lines.append(Line(name=str(entry.get("layer")), role="", detail=detail, cells=cells))
+    return lines
+
+
+def part_roles() -> list[str]:
+    """Return the colour roles of `PARTS`, in order."""
+    roles = {tone.light: role for role, tone in TONES.items()}
+    return [roles[part] for part in PARTS]
+
+
+def share_tables(row: Row | None) -> list[tuple[str, list[Line]]]:
+    """Return tables of energy by component and by layer (with latency), and area by component."""
+    breakdown = (row or {}).get("breakdown") or {}
+    roles, latency = part_roles(), breakdown.get("latency_by_layer_s") or {}
+    listed: list[tuple[str, list[Line]]] = []
+    for title, parts in energy_split(row).items():
+        whole = sum(parts.values())
+        lines = []
+        for place, (name, joules) in enumerate(parts.items()):
+            cells = [
+                Cell(column="Energy", value=quantity(joules, "J")),
+                Cell(column="Share", value=percent(joules / whole, 1) if whole > 0 else MISSING),
+            ]
+            if title == "layer" and latency:
+                cells.append(Cell(column="Latency", value=quantity(latency.get(name), "s")))
+            role = roles[min(place, len(roles) - 1)]
+            lines.append(Line(name=spoken(name), role=role, detail="", cells=tuple(cells)))
+        listed.append((f"Energy by {title}", lines))
+    areas = {name: known(value) for name, value in (breakdown.get("area_m2") or {}).items()}
+    sizes = sorted(((n, v) for n, v in areas.items() if v is not None), key=lambda item: -item[1])
+    whole = sum(value for _, value in sizes)
+    if sizes:
+        lines = [
+            Line(name=spoken(name), role="", detail="", cells=(
+                Cell(column="Area", value=area(value)),
+                Cell(column="Share", value=percent(value / whole, 1) if whole > 0 else MISSING),
+            ))
+            for name, value in sizes
+        ]  # fmt: skip
+        listed.append(("Area by component", lines))
+    return listed
+
+
+def spoken(name: str) -> str:
+    """Return a component's name for people: "buffer_read" is "buffer read", "adc" is "ADC"."""
+    words = str(name).replace("_", " ").split()
+    return " ".join(w.upper() if w in {"adc", "dac", "sram"} else w for w in words)
+
+
+def seed_lines(rows: Sequence[Row]) -> list[Line]:
+    """Return one line for each seed and row."""
+    return [
+        Line(
+            name=style_of(row_key(row)).label,
+            role=style_of(row_key(row)).role,
+            detail=f"seed {row.get('seed')}",
+            cells=(
+                Cell(column="Accuracy", value=percent(row.get("accuracy"))),
+                Cell(column="NLL", value=decimals(row.get("nll"), 3)),
+                Cell(column="ECE", value=decimals(row.get("ece"), 4)),
+                Cell(
+                    column="OOD ECE",
+                    value=decimals(at_blend(row.get("ood_ece"), HEADLINE_BLEND), 4),
+                ),
+                Cell(column="AUROC", value=decimals(row.get("auroc_epistemic"), 3)),
+            ),
+        )
+        for row in rows
+    ]

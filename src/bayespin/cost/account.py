@@ -294,7 +294,8 @@ def _check(
     for name in schedule.replication:
         if name not in names:
             raise ValueError(
-                f"Argument `replication` must name layers of {', '.join(names)}, but names `{name}`."
+                f"Argument `replication` must name layers of {', '.join(names)}, "
+                f"but names `{name}`."
             )
     bits, temperature = hardware.adc_bits, hardware.temperature
     check_conversion(table.adc.energy(bits, hardware.supply), bits, temperature)

@@ -306,7 +306,7 @@ def read_components(content: Mapping[str, Any], name: str) -> ComponentTable:
     """Return the table that a parsed TOML file describes; `name` stands in error messages.
 
     Raises:
-        InputError: a section or constant is missing, unknown, ill-typed, negative, or has no source.
+        InputError: a constant is missing, unknown, ill-typed, negative, or has no source.
     """
     where = f"Component table {name}"
     sections = {

@@ -20,7 +20,7 @@ def column_energy_limit(bits: int, temperature: float) -> float:
 
 
 def conversion_energy_limit(bits: int, temperature: float) -> float:
-    """Return the least J of a `bits`-bit conversion, E = 8 k T SNR = 12 k T 4^b (sampling noise)."""
+    """Return the least J of a `bits`-bit conversion, E = 8 k T SNR = 12 k T 4^b."""
     return 8.0 * BOLTZMANN * temperature * quantisation_snr(bits)
 
 
@@ -33,9 +33,9 @@ def check_column(name: str, energy: float, bits: int, temperature: float) -> Non
     limit = column_energy_limit(bits, temperature)
     if energy < limit:
         raise ValueError(
-            f"A full-scale column of layer `{name}` must dissipate at least 2kT·SNR = {limit:.3g} J "
-            f"for {bits} bits, but dissipates {energy:.3g} J; use fewer ADC bits, a longer read "
-            f"window or a higher read voltage."
+            f"A full-scale column of layer `{name}` must dissipate at least 2kT·SNR = "
+            f"{limit:.3g} J for {bits} bits, but dissipates {energy:.3g} J; "
+            f"use fewer ADC bits, a longer read window or a higher read voltage."
         )
 
 
@@ -48,6 +48,6 @@ def check_conversion(energy: float, bits: int, temperature: float) -> None:
     limit = conversion_energy_limit(bits, temperature)
     if energy < limit:
         raise ValueError(
-            f"A conversion of {bits} bits must take at least 8kT·SNR = {limit:.3g} J, but is priced "
-            f"at {energy:.3g} J; use fewer bits, a higher supply or another component table."
+            f"A conversion of {bits} bits must take at least 8kT·SNR = {limit:.3g} J, "
+            f"but is priced at {energy:.3g} J; use fewer bits or a higher supply."
         )

@@ -57,7 +57,12 @@ def test_mixture_likelihood_is_the_log_of_the_mean_not_the_mean_of_logs():
     """Two reads, (0.9, 0.1) and (0.1, 0.9): the mixture is a fair coin, ln 2 nats."""
     reads = torch.tensor([[[0.9, 0.1]], [[0.1, 0.9]]], dtype=torch.float64)
     label = torch.tensor([0])
-    mixture = metrics.nll(reads.mean(0), label)
+    accumulator = metrics.PredictiveAccumulator()
+    for read in reads:
+        accumulator.add(read)
+    mean = accumulator.result().mean
+    assert mean.tolist() == [[0.5, 0.5]]
+    mixture = metrics.nll(mean, label)
     assert mixture == pytest.approx(math.log(2), abs=1e-12)
     mean_of_logs = sum(metrics.nll(read, label) for read in reads) / 2
     assert mean_of_logs == pytest.approx(-math.log(0.09) / 2, abs=1e-12)

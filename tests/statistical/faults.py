@@ -1,0 +1,168 @@
+"""Planted faults: wrong physics or arithmetic as small patches, for tests to catch.
+
+A fault names one attribute of the package and what stands there when the program is wrong.
+`test_power.py` asserts that the named checks pass without the fault and fail with it.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`target` is "module:attribute" or "module:Class.attribute"; `wrong` makes its replacement.
+
+    `wrong` is given the right one, so that a fault says only what it changes.
+    """
+
+    name: str
+    target: str
+    wrong: Callable[[Any], Any]
+
+
+@contextmanager
+def planted(fault: Fault) -> Iterator[None]:
+    """Run the body with the fault in place.
+
+    Raises:
+        AttributeError: the target is gone, so the fault would test nothing.
+    """
+    module_name, _, path = fault.target.partition(":")
+    owner: Any = importlib.import_module(module_name)
+    *parents, name = path.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    with patch.object(owner, name, fault.wrong(getattr(owner, name))):
+        yield
+
+
+METRICS = "bayespin.network.metrics"
+
+
+def _mean_of_logs(right):
+    """Averages log-probabilities over reads, so that NLL becomes the mean of per-read NLLs."""
+
+    def add(accumulator, probabilities):
+        right(accumulator, probabilities)
+        logs = getattr(accumulator, "_logs", 0.0) + probabilities.double().log()
+        accumulator._logs = logs
+        accumulator._probabilities = accumulator.reads * (logs / accumulator.reads).exp()
+
+    return add
+
+
+def _no_epistemic_part(right):
+    """Takes the entropy of the mean as if it were the mean of the per-read entropies."""
+
+    def result(accumulator):
+        found = right(accumulator)
+        zero = torch.zeros_like(found.total)
+        return type(found)(**{**vars(found), "total": found.aleatoric, "epistemic": zero})
+
+    return result
+
+
+def _one_read_too_many(right):
+    def add(accumulator, reads, probabilities, entropies):
+        right(accumulator, reads + 1, probabilities, entropies)
+
+    return add
+
+
+def _strict_ties(_right):
+    def auroc(inside, outside):
+        return float((outside[:, None] > inside[None, :]).double().mean())
+
+    return auroc
+
+
+def _unpaired(right):
+    def paired(correct, baseline):
+        found = right(correct, baseline)
+        error = (correct.double().var() + baseline.double().var()) / len(correct)
+        return type(found)(difference=found.difference, standard_error=float(error.sqrt()))
+
+    return paired
+
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault(
+            "noise power x1.04",
+            "bayespin.rng:KeyedNoise.normal",
+            lambda right: lambda noise, like: 1.04**0.5 * right(noise, like),
+        ),
+        Fault(
+            "noise with a mean of 0.02",
+            "bayespin.rng:KeyedNoise.normal",
+            lambda right: lambda noise, like: 0.02 + right(noise, like),
+        ),
+        Fault(
+            "uniform noise of the right variance",
+            "bayespin.rng:KeyedNoise.normal",
+            lambda _right: (
+                lambda noise, like: torch.empty_like(like).uniform_(
+                    -(3**0.5), 3**0.5, generator=noise.generator
+                )
+            ),
+        ),
+        Fault(
+            "child keys ignore their last part",
+            "bayespin.rng:Key.child",
+            lambda right: lambda key, *parts: right(key, *parts[:-1]),
+        ),
+        Fault(
+            "calibration bins off by one",
+            f"{METRICS}.calibration:_equal_width",
+            lambda right: lambda confidence, bins: right(confidence, bins - 1),
+        ),
+        Fault(
+            "calibration bins closed above",
+            f"{METRICS}.calibration:_equal_width",
+            lambda _right: (
+                lambda confidence, bins: (
+                    torch.bucketize(confidence, torch.linspace(0, 1, bins + 1).to(confidence)) - 1
+                )
+            ),
+        ),
+        Fault(
+            "labels of the floor drawn too often right",
+            f"{METRICS}.calibration:_gap",
+            lambda right: lambda index, excess, bins: right(index, excess - 0.01, bins),
+        ),
+        Fault(
+            "Brier score averaged over classes",
+            f"{METRICS}:brier",
+            lambda right: lambda p, labels: right(p, labels) / p.shape[1],
+        ),
+        Fault(
+            "log-likelihood in bits",
+            f"{METRICS}:nll",
+            lambda right: lambda p, labels: right(p, labels) / 0.6931471805599453,
+        ),
+        Fault(
+            "mean of logs for the log of the mean",
+            f"{METRICS}:PredictiveAccumulator.add",
+            _mean_of_logs,
+        ),
+        Fault(
+            "mean of entropies for the entropy of the mean",
+            f"{METRICS}:PredictiveAccumulator.result",
+            _no_epistemic_part,
+        ),
+        Fault(
+            "reads counted off by one",
+            f"{METRICS}:PredictiveAccumulator._add",
+            _one_read_too_many,
+        ),
+        Fault("ties count as misses in AUROC", f"{METRICS}:auroc", _strict_ties),
+        Fault("standard error of unpaired samples", f"{METRICS}:paired_difference", _unpaired),
+    )
+}

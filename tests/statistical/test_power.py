@@ -1,0 +1,117 @@
+"""Every planted fault is caught by the checks that claim to catch it, and only the fault fails."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from scipy import stats
+
+from bayespin.rng import Key, KeyedNoise
+from tests.network.metrics import (
+    test_calibration,
+    test_comparison,
+    test_detection,
+    test_scores,
+    test_uncertainty,
+)
+from tests.statistical.check import LEDGER, ks_is, mean_is, required_samples, variance_is
+from tests.statistical.faults import FAULTS, Fault, planted
+
+
+def noise(count: int) -> torch.Tensor:
+    return KeyedNoise.from_key(Key.root(1).child("power")).normal(torch.empty(count))
+
+
+def noise_has_unit_power():
+    variance_is(noise(required_samples(2**0.5, 0.04)), 1.0)
+
+
+def noise_has_no_mean():
+    mean_is(noise(required_samples(1.0, 0.02)), 0.0)
+
+
+def noise_is_normal():
+    ks_is(noise(10_000), stats.norm.cdf)
+
+
+def neighbouring_streams_are_independent():
+    """Products of two independent standard normal numbers have mean 0 and variance 1."""
+    count = required_samples(1.0, 0.1)
+    streams = [
+        KeyedNoise.from_key(Key.root(1).child("block", block)).normal(torch.empty(count))
+        for block in range(2)
+    ]
+    mean_is(streams[0] * streams[1], 0.0)
+
+
+def ece_equals_torchmetrics():
+    test_calibration.test_ece_equals_torchmetrics(15, 0)
+
+
+def ece_edges():
+    test_calibration.test_confidences_on_bin_edges_fall_where_torchmetrics_puts_them(torch.float64)
+
+
+CAUGHT_BY: dict[str, tuple[Callable[[], None], ...]] = {
+    "noise power x1.04": (noise_has_unit_power,),
+    "noise with a mean of 0.02": (noise_has_no_mean,),
+    "uniform noise of the right variance": (noise_is_normal,),
+    "child keys ignore their last part": (neighbouring_streams_are_independent,),
+    "calibration bins off by one": (ece_equals_torchmetrics, ece_edges),
+    "calibration bins closed above": (ece_edges,),
+    "labels of the floor drawn too often right": (
+        test_calibration.test_floor_of_one_bin_in_closed_form,
+    ),
+    "Brier score averaged over classes": (
+        test_scores.test_closed_forms_of_four_predictions,
+        test_scores.test_against_other_libraries,
+    ),
+    "log-likelihood in bits": (
+        test_scores.test_closed_forms_of_four_predictions,
+        test_scores.test_against_other_libraries,
+    ),
+    "mean of logs for the log of the mean": (
+        test_scores.test_mixture_likelihood_is_the_log_of_the_mean_not_the_mean_of_logs,
+        test_uncertainty.test_streaming_equals_the_definition_on_all_reads,
+    ),
+    "mean of entropies for the entropy of the mean": (
+        test_uncertainty.test_two_coins_by_hand,
+        test_uncertainty.test_streaming_equals_the_definition_on_all_reads,
+    ),
+    "reads counted off by one": (
+        test_uncertainty.test_streaming_equals_the_definition_on_all_reads,
+    ),
+    "ties count as misses in AUROC": (test_detection.test_closed_forms,),
+    "standard error of unpaired samples": (
+        test_comparison.test_standard_error_is_that_of_repeated_test_sets,
+    ),
+}
+PAIRS = [(name, check) for name, checks in CAUGHT_BY.items() for check in checks]
+CHECKS = list(dict.fromkeys(check for _, check in PAIRS))
+
+
+def test_every_fault_has_a_check_that_catches_it():
+    assert set(CAUGHT_BY) == set(FAULTS)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_check_passes_on_the_right_program(check):
+    check()
+
+
+@pytest.mark.parametrize("name,check", PAIRS, ids=[f"{n}-{c.__name__}" for n, c in PAIRS])
+def test_check_fails_under_the_fault(name, check):
+    spent = LEDGER.spent
+    with planted(FAULTS[name]), pytest.raises(AssertionError):
+        check()
+    LEDGER.spent = spent  # a check that must fail cannot raise a false alarm
+
+
+def test_planting_is_undone_and_needs_its_target():
+    before = KeyedNoise.normal
+    with planted(FAULTS["noise power x1.04"]):
+        assert KeyedNoise.normal is not before
+    assert KeyedNoise.normal is before
+    gone = Fault("gone", "bayespin.rng:KeyedNoise.no_such_method", lambda right: right)
+    with pytest.raises(AttributeError, match="no_such_method"), planted(gone):
+        pass

@@ -34,7 +34,9 @@ def picture_uri(pixels: Sequence[Sequence[int]]) -> str:
     """Return a grey image (rows of numbers from 0, black, to 255) as a PNG data address."""
     png = io.BytesIO()
     grey = np.clip(np.asarray(pixels, dtype=float), 0, 255).astype(np.uint8)
-    imsave(png, np.repeat(grey[..., None], 3, axis=2), format="png", metadata={"Software": None})
+    imsave(
+        png, np.repeat(grey[..., None], 3, axis=2), format="png", metadata={"Software": "bayespin"}
+    )
     return f"data:image/png;base64,{b64encode(png.getvalue()).decode('ascii')}"
 
 

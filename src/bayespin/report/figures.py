@@ -11,19 +11,30 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 
 from bayespin.report.naming import Row, RowStyle, known, ladder, row_key, style_of
-from bayespin.report.formatting import prefixed, quantity
 from bayespin.report.palette import PARTS, colour
 from bayespin.report.reference import HEADLINE_BLEND, PAPER
 
 LADDERS: Final = {
-    "ood_ece": "expected calibration error (1)",
+    "ood_ece": "calibration error, ECE (1)",
     "ood_signed_error": "confidence − accuracy (1)",
-    "ood_accuracy": "accuracy (1)",
+    "ood_accuracy": "accuracy (%)",
 }
 """Quantities that `ood_ladder` draws, with their axis labels."""
+_QUARTERS: Final = (0, 0.25, 0.5, 0.75, 1)
+_PERCENT: Final = ("0", "", "50", "", "100")
+_STEPS: Final = (1, 2, 2.5, 5, 10)
+_VISIBLE: Final = 0.01
+"""Least probability worth a mark of its own beside the bars."""
 
 
 def _numbers(values: Iterable[object]) -> np.ndarray:
@@ -58,8 +69,8 @@ def reliability_diagram(axes: Axes, bins: Mapping[str, Any], style: RowStyle) ->
         label="gap to confidence",
     )
     axes.plot([0, 1], [0, 1], color=colour("muted"), linewidth=1, linestyle="--", zorder=3)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel="accuracy (1)")
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel="accuracy (%)")
+    axes.set_yticks(_QUARTERS, labels=_PERCENT)
     return axes
 
 
@@ -67,12 +78,10 @@ def reliability_counts(axes: Axes, bins: Mapping[str, Any]) -> Axes:
     """Draw the share of the images in each confidence bin, to go below a reliability diagram."""
     edges, count = _numbers(bins["edges"]), np.nan_to_num(_numbers(bins["count"]))
     share = 100 * count / max(count.sum(), 1)
-    axes.bar(
-        edges[:-1], share, np.diff(edges), align="edge", color=colour("muted"), linewidth=0
-    )
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 100), xlabel="confidence (1)")
+    axes.bar(edges[:-1], share, np.diff(edges), align="edge", color=colour("muted"), linewidth=0)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 100), xlabel="confidence (%)")
     axes.set_ylabel("images (%)")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
+    axes.set_xticks(_QUARTERS, labels=_PERCENT)
     axes.set_yticks([0, 50, 100], labels=["0", "", "100"])
     return axes
 
@@ -107,11 +116,15 @@ def ood_ladder(axes: Axes, rows: Sequence[Row], quantity_name: str = "ood_ece") 
             )
     axes.set(xlabel="blend fraction f (1)", ylabel=LADDERS[quantity_name], xlim=(0, 0.9))
     axes.set_xticks([0, 0.3, 0.6, 0.9])
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    if quantity_name == "ood_accuracy":
+        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     if quantity_name == "ood_signed_error":
         axes.axhline(0, color=colour("muted"), linewidth=1, zorder=1)
     else:
-        axes.set_ylim(bottom=0)
+        axes.update_datalim([(0, 0)])
+        axes.autoscale_view(scalex=False)
+        axes.set_ylim(bottom=0, auto=True)
     return axes
 
 
@@ -122,7 +135,7 @@ def paper_points(axes: Axes) -> Axes:
             [HEADLINE_BLEND],
             [row.ood_ece],
             marker="*",
-            markersize=13,
+            markersize=10,
             markerfacecolor=colour(style_of(row.twin).role),
             markeredgecolor=colour("ink"),
             markeredgewidth=0.8,
@@ -130,6 +143,8 @@ def paper_points(axes: Axes) -> Axes:
             zorder=4,
             label=f"paper: {row.name} (letters)",
         )
+    top = 1.08 * max(row.ood_ece for row in PAPER)
+    axes.set_ylim(top=max(axes.get_ylim()[1], top))
     return axes
 
 
@@ -159,7 +174,7 @@ def entropy_ladder(axes: Axes, row: Row, top: float) -> Axes:
     axes.plot(fractions, total, color=colour("ink"), marker=".", label="total", clip_on=False)
     axes.set(xlim=(0, 0.9), ylim=(0, top), xlabel="blend fraction f (1)", ylabel="entropy (nat)")
     axes.set_xticks([0, 0.3, 0.6, 0.9])
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
     return axes
 
 
@@ -192,45 +207,46 @@ def sigma_histogram(axes: Axes, histogram: Mapping[str, Any]) -> Axes:
             linewidth=1.6,
             label="programmed",
         )
-    axes.set(xlim=(edges[0], edges[-1]), xlabel="σ (weight units)", ylabel="weights")
+    counts = sum(np.nan_to_num(_numbers(c)) for c in (target, programmed) if c is not None)
+    used = np.flatnonzero(np.broadcast_to(counts, edges.size - 1))
+    ends = [edges[0], edges[-1]] if used.size == 0 else [edges[used[0]], edges[used[-1] + 1]]
+    ends += [end for end in (low, high) if end is not None]
+    axes.set(xlim=(min(ends) / 1.1, max(ends) * 1.1))
+    axes.set(xlabel="σ (weight units)", ylabel="number of weights")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=20))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     return axes
 
 
-def energy_bars(axes: Axes, breakdown: Mapping[str, Mapping[str, float]]) -> Axes:
-    """Draw one stacked horizontal bar for each way to split the energy of a prediction.
+def stacked_bar(axes: Axes, parts: Mapping[str, float], scale: float, label: str) -> Axes:
+    """Draw the parts of a whole as one stacked horizontal bar.
 
     Args:
         axes: where to draw.
-        breakdown: title of a bar to its parts in joules, {"by component": {"adc": 6e-7, ...}};
-            parts are stacked in the order given and coloured by `PARTS`, whose last colour is for
-            all that remain.
+        parts: name to size in SI units, stacked in the order given and coloured by `PARTS`, whose
+            last colour is for all that remain.
+        scale: unit of the axis in SI units, 1e-9 for nJ.
+        label: name of the axis, with that unit.
     """
-    largest = max((sum(parts.values()) for parts in breakdown.values()), default=0.0)
-    scale, symbol = prefixed(largest, "J")
-    for height, parts in enumerate(reversed(breakdown.values())):
-        start = 0.0
-        for number, (name, value) in enumerate(parts.items()):
-            axes.barh(
-                height,
-                value / scale,
-                left=start / scale,
-                height=0.62,
-                color=PARTS[min(number, len(PARTS) - 1)],
-                linewidth=0,
-                label=f"{name}: {quantity(value, 'J')}",
-            )
-            start += value
-    axes.set_yticks(range(len(breakdown)), labels=list(reversed(breakdown)))
-    axes.tick_params(axis="y", length=0)
+    start = 0.0
+    for number, (name, value) in enumerate(parts.items()):
+        axes.barh(
+            0,
+            value / scale,
+            left=start / scale,
+            color=PARTS[min(number, len(PARTS) - 1)],
+            linewidth=0,
+            label=name,
+        )
+        start += value
+    axes.set_yticks([])
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.set(xlim=(0, 1.02 * largest / scale if largest > 0 else 1))
-    axes.set_xlabel(f"energy per prediction ({symbol})")
-    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.set(xlim=(0, 1.01 * start / scale if start > 0 else 1), xlabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
     return axes
 
 
@@ -245,19 +261,20 @@ def predictive_distribution(
             the last row is drawn as bars, the others as marks.
         classes: names of the classes.
         truth: index of the true class, set in bold; None where no class is right.
+
+    Marks below one per cent are left out.
     """
     place = np.arange(len(classes))
     *others, main = rows.items()
     mean, low, high = (_numbers(main[1].get(key) or []) for key in ("mean", "low", "high"))
     axes.barh(place, mean, height=0.66, color=colour(style_of(main[0]).role), linewidth=0)
     if low.size and high.size:
-        axes.hlines(place, low, high, color=colour("ink"), linewidth=1.2)
-        for end in (low, high):
-            axes.vlines(end, place - 0.2, place + 0.2, color=colour("ink"), linewidth=1.2)
+        axes.hlines(place, low, high, color=colour("ink"), linewidth=1.6)
     for key, row in others:
         style = style_of(key)
+        marks = _numbers(row.get("mean") or [None] * len(classes))
         axes.plot(
-            _numbers(row.get("mean") or [np.nan] * len(classes)),
+            np.where(marks >= _VISIBLE, marks, np.nan),
             place,
             linestyle="none",
             marker=style.marker,
@@ -273,6 +290,6 @@ def predictive_distribution(
         label.set(color=colour("ink"), fontweight="bold")
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set(xlim=(-0.02, 1.02), ylim=(len(classes) - 0.4, -0.6), xlabel="probability (1)")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(classes) - 0.4, -0.6), xlabel="probability (%)")
+    axes.set_xticks(_QUARTERS, labels=_PERCENT)
     return axes

@@ -25,35 +25,35 @@ SOFTWARE: Final = ("bnn/software/frozen", "bnn/software/per_read")
 
 _STYLES: Final = {
     DETERMINISTIC: RowStyle(
-        label="Deterministic network, software",
+        label="Deterministic, software",
         short="DNN, software",
         role="deterministic",
         marker="s",
         line=":",
     ),
     SOFTWARE[0]: RowStyle(
-        label="Bayesian network, software, frozen",
+        label="Bayesian, software, frozen",
         short="BNN, frozen",
         role="frozen",
         marker="^",
         line="--",
     ),
     SOFTWARE[1]: RowStyle(
-        label="Bayesian network, software, per read",
+        label="Bayesian, software, per read",
         short="BNN, per-read",
         role="perread",
         marker="v",
         line="-.",
     ),
     "bnn/ideal/per_read": RowStyle(
-        label="Bayesian network, chip with ideal cells",
+        label="Bayesian, chip of ideal cells",
         short="BNN, ideal cells",
         role="ideal",
         marker="D",
         line="--",
     ),
     CHIP: RowStyle(
-        label="Bayesian network, spintronic chip",
+        label="Bayesian, spintronic chip",
         short="BNN, spintronic",
         role="spintronic",
         marker="o",

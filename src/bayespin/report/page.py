@@ -19,13 +19,13 @@ from bayespin.report.naming import CHIP, find_row, known
 from bayespin.report.palette import TONES
 from bayespin.report.plates import (
     calibration_plate,
-    energy_plate,
     entropy_plate,
     ood_plate,
     sigma_plate,
 )
 from bayespin.report.reference import CITATION, DOI, OOD_SET
-from bayespin.report.tables import mapping_lines, result_lines, seed_lines, share_tables
+from bayespin.report.shares import shares
+from bayespin.report.tables import mapping_lines, result_lines, seed_lines
 from bayespin.report.verdict import check_summary, checks, sentences, tiles
 
 SCHEMA_VERSION: Final = 1
@@ -49,8 +49,8 @@ def render(results: Mapping[str, Any]) -> str:
     script = _template("script.js").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return environment.get_template("report.html").render(
-        style=Markup(_theme() + _template("style.css")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
+        style=Markup(_theme() + _template("style.css")),
+        script=Markup(script),
         script_hash=digest,
         **_content(results),
     )
@@ -128,9 +128,9 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "ladder": ood_plate(results),
         "entropy": entropy_plate(results),
         "sigma": sigma_plate(results),
-        "energy": energy_plate(results),
         "mapping": mapping_lines(results.get("mapping") or ()),
-        "shares": share_tables(chip),
+        "shares": shares(chip),
+        "chip_energy": quantity((chip or {}).get("energy_j"), "J"),
         "chip_area": area((chip or {}).get("area_m2")),
         "chip_latency": quantity((chip or {}).get("latency_s"), "s"),
         "examples": examples(results),

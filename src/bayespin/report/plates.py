@@ -7,8 +7,8 @@ from typing import Any, Final
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from bayespin.report.captions import ENTROPY, LADDER, RELIABILITY, SIGMA
 from bayespin.report.figures import (
-    energy_bars,
     entropy_ladder,
     ood_ladder,
     paper_points,
@@ -16,8 +16,8 @@ from bayespin.report.figures import (
     reliability_diagram,
     sigma_histogram,
 )
-from bayespin.report.formatting import count, decimals, percent, quantity
-from bayespin.report.naming import CHIP, Row, find_row, known, ladder, row_key, style_of
+from bayespin.report.formatting import count, decimals, percent
+from bayespin.report.naming import Row, find_row, known, ladder, row_key, style_of
 from bayespin.report.svg import inline_svg
 
 PANEL: Final = (348, 250)
@@ -36,22 +36,26 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One entry of a legend: `kind` is block, line, hatch or star."""
+    """One entry of a legend: `kind` is block, window, hatch, line or star.
+
+    `marker` and `line` are those of the row that a line stands for.
+    """
 
     kind: str
     role: str
     label: str
+    marker: str = ""
+    line: str = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plate:
-    """Panels that share a legend and a caption; `wide` panels take the full width."""
+    """Panels that share a legend and a caption."""
 
     name: str
     caption: str
     marks: tuple[Mark, ...]
     panels: tuple[Panel, ...]
-    wide: bool = False
 
 
 Draw = Callable[[Figure], object]
@@ -65,7 +69,9 @@ def _panel(name: str, title: str, note: str, alt: str, draw: Draw) -> Panel:
 def row_marks(rows: Sequence[Row]) -> tuple[Mark, ...]:
     """Return the legend of the rows, in their order."""
     styles = [style_of(row_key(row)) for row in rows]
-    return tuple(Mark(kind="line", role=style.role, label=style.label) for style in styles)
+    return tuple(
+        Mark(kind="line", role=s.role, label=s.label, marker=s.marker, line=s.line) for s in styles
+    )
 
 
 def calibration_plate(results: Mapping[str, Any]) -> Plate | None:
@@ -82,31 +88,22 @@ def calibration_plate(results: Mapping[str, Any]) -> Plate | None:
             upper.tick_params(labelbottom=False)
             reliability_counts(lower, bins)
 
-        ece, floor = decimals(row.get("ece"), 4), row.get("ece_floor_range")
-        low, high = floor if floor else (None, None)
-        note = f"ECE {ece}; perfect calibration would show {decimals(low, 4)} to {decimals(high, 4)}"
+        low, high = row.get("ece_floor_range") or (None, None)
+        note = f"ECE {decimals(row.get('ece'), 4)}"
+        if known(low) is not None:
+            note += f" (floor {decimals(low, 4)}–{decimals(high, 4)})"
         svg = inline_svg(
             draw,
             size=(PANEL[0], 300),
             name=f"reliability{place}",
             alt=f"Reliability diagram of {style.label}: accuracy per confidence bin. {note}.",
         )
-        panels.append(
-            Panel(
-                title=style.label,
-                note=note if known(low) is not None else f"ECE {ece}",
-                role=style.role,
-                svg=svg,
-            )
-        )
+        panels.append(Panel(title=style.label, note=note, role=style.role, svg=svg))
     if not panels:
         return None
     return Plate(
         name="reliability",
-        caption="Bars that end on the dashed diagonal mean that a stated confidence can be taken at "
-        "its word. Hatching above a bar is over-confidence, hatching inside it under-confidence. "
-        "The strip below shows how few images the low-confidence bins hold: a gap there weighs "
-        "little in the ECE.",
+        caption=RELIABILITY,
         marks=(
             Mark(kind="block", role="muted", label="accuracy of the bin (in the row's colour)"),
             Mark(kind="hatch", role="ink", label="gap to the mean confidence"),
@@ -141,11 +138,7 @@ def ood_plate(results: Mapping[str, Any]) -> Plate | None:
     ]  # fmt: skip
     return Plate(
         name="ood",
-        caption=f"Each test image is mixed with one of another kind, x = (1 − f)·x_test + f·x_other "
-        f"({ood}). All networks lose accuracy as f grows; the question is whether they know. A "
-        "Bayesian network's calibration error should stay low where the deterministic one's climbs. "
-        "The signed error tells honest calibration from over- and under-confidence that merely "
-        "cross at one f.",
+        caption=LADDER.replace("{ood}", str(ood)),
         marks=(
             *row_marks(rows),
             Mark(kind="star", role="ink", label="paper, in the colour of the matching row"),
@@ -182,10 +175,7 @@ def entropy_plate(results: Mapping[str, Any]) -> Plate | None:
         panels.append(Panel(title=style.label, note="", role=style.role, svg=svg))
     return Plate(
         name="entropy",
-        caption="Total entropy of the averaged prediction, H(E[p]), split into what every read agrees "
-        "is ambiguous (aleatoric, E[H(p)]) and what the reads disagree about (epistemic, the rest). "
-        "The epistemic band should widen with f: it is the network saying that it has not seen such "
-        "images. A deterministic network has none.",
+        caption=ENTROPY,
         marks=(
             Mark(kind="block", role="aleatoric", label="aleatoric"),
             Mark(kind="block", role="epistemic", label="epistemic"),
@@ -215,63 +205,18 @@ def sigma_plate(results: Mapping[str, Any]) -> Plate | None:
             draw,
             size=(PANEL[0], 210),
             name=f"sigma{place}",
-            alt=f"Histogram of σ in layer {layer}, learned and programmed, over the device's window. "
-            f"{note}",
+            alt=f"Histogram of σ in layer {layer}, learned and programmed, over the window. {note}",
         )
         panels.append(Panel(title=str(layer), note=note, role="", svg=svg))
     if not panels:
         return None
     return Plate(
         name="sigma",
-        caption="What training asked for, and what the cells hold. Weights below the window get more "
-        "noise than they learned, weights above it less; the programmed line shows where they end "
-        "up, level steps and placement error included.",
+        caption=SIGMA,
         marks=(
             Mark(kind="block", role="frozen", label="learned σ"),
             Mark(kind="line", role="spintronic", label="programmed σ"),
             Mark(kind="window", role="aleatoric", label="the device's window"),
         ),
         panels=tuple(panels),
-    )
-
-
-def energy_split(row: Row | None) -> dict[str, dict[str, float]]:
-    """Return the energy of a prediction by component, largest first, and by layer, in joules."""
-    breakdown = (row or {}).get("breakdown") or {}
-    split = {}
-    for title, name in (("component", "energy_j"), ("layer", "energy_by_layer_j")):
-        parts = {
-            str(part): value
-            for part, joules in (breakdown.get(name) or {}).items()
-            if (value := known(joules)) is not None
-        }
-        if parts:
-            split[title] = parts
-    if "component" in split:
-        ordered = sorted(split["component"].items(), key=lambda item: -item[1])
-        split["component"] = dict(ordered)
-    return split
-
-
-def energy_plate(results: Mapping[str, Any]) -> Plate | None:
-    """Return the energy of one prediction on the spintronic chip, split two ways."""
-    row = find_row(results.get("rows") or (), CHIP)
-    split = energy_split(row)
-    if row is None or not split:
-        return None
-
-    def draw(figure: Figure) -> None:
-        energy_bars(figure.add_subplot(), {f"by {title}": parts for title, parts in split.items()})
-
-    total, reads = quantity(row.get("energy_j"), "J"), count(row.get("reads"))
-    note = f"{total} for one prediction of {reads} reads"
-    alt = f"Energy by component and by layer: {note}. The tables below hold the numbers."
-    svg = inline_svg(draw, size=(700, 170), name="energy", alt=alt)
-    return Plate(
-        name="energy",
-        caption="The same energy split two ways: by what spends it and by where in the network. "
-        "Colours are keyed in the tables below.",
-        marks=(),
-        panels=(Panel(title="Spintronic chip", note=note, role="spintronic", svg=svg),),
-        wide=True,
     )

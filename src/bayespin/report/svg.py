@@ -4,7 +4,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from bayespin.report.palette import TONES, colour
 
 # Text stays text (selectable, small, in the page's own font): "path" would be five times the bytes.
-_SETTINGS: Final = {
+_SETTINGS: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bayespin",
     "text.parse_math": False,
-    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "font.size": 11,
     "axes.labelsize": 11,
     "xtick.labelsize": 10.5,
@@ -69,7 +70,7 @@ def inline_svg(
         draw(figure)
         text = io.StringIO()
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    return Markup(_themed(text.getvalue(), name, alt))  # noqa: S704
+    return Markup(_themed(text.getvalue(), name, alt))
 
 
 def _rounded(attribute: re.Match[str]) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bayespin.report.naming import Row, at_blend, known, row_key, style_of
 from bayespin.report.formatting import MISSING, decimals, quantity
+from bayespin.report.naming import Row, at_blend, known, row_key, style_of
 from bayespin.report.reference import HEADLINE_BLEND, PAPER, PaperRow
 
 HEADER: Final = (

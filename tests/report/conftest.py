@@ -150,13 +150,6 @@ def made_up(quick: bool = False) -> dict[str, Any]:
         for s in range(3)
         for k, r in enumerate(rows)
     ]
-    mapping = [
-        {"layer": name, "inputs": i, "outputs": o, "tiles": t, "weight_max": 1.21, "gain": 4,
-         "outside_window": round(0.031 * i * o), "below_floor": round(0.02 * i * o),
-         "above_cap": round(0.011 * i * o), "clipped": round(0.001 * i * o), "adc_range": 6.84,
-         "adc_clipped": 0.00012, "weights": i * o}
-        for name, (i, o, t, _) in LAYERS.items()
-    ]  # fmt: skip
     return {
         "schema_version": 1, "study": "fashion-mnist-quick" if quick else "fashion-mnist",
         "study_hash": "1a2b3c4d", "quick": quick,
@@ -169,39 +162,66 @@ def made_up(quick: bool = False) -> dict[str, Any]:
             "/".join(key): reliability(accuracy, 0.12 if key[0] == "dnn" else ece * 2 - 0.04)
             for key, (accuracy, _, ece, _) in ROWS.items()
         },
-        "mapping": mapping,
+        "mapping": mapping(),
         "sigma": {name: histogram(median) for name, (*_, median) in LAYERS.items()},
         "examples": [
             example("trousers", 1, "clean", 0.03), example("shirt", 0, "clean", 0.55),
             example("shoe", 7, "clean", 0.2), example("trousers", 1, "blend 0.5", 0.5),
             example("shirt", 6, "blend 0.5", 0.8), example("ring", 8, "digit", 0.95),
         ],
-        "checks": [
-            {"name": "software BNN accuracy", "value": 0.9005, "target": ">= 0.90", "met": True},
-            {"name": "spintronic accuracy", "value": 0.8984, "target": ">= 0.897", "met": True},
-            {"name": "spintronic ECE", "value": 0.0124, "target": "<= 0.02", "met": True},
-            {"name": "spintronic − software accuracy", "value": -0.0022, "target": "within 0.005",
-             "met": True},
-            {"name": "OOD ECE at f = 0.5", "value": 0.0283, "target": "<= 0.02", "met": False},
-            {"name": "energy per prediction", "value": None, "target": "<= 1.5 µJ", "met": None},
-        ],
+        "checks": checks(),
         "not_simulated": [
             "Wire resistance inside a tile (about 4 Ω per cell).",
             "Correlation between reads closer than three relaxation times.",
         ],
-        "provenance": {
-            "bayespin": "0.1.0", "commit": "abc1234", "python": "3.11.7", "torch": "2.13.0+cpu",
-            "numpy": "2.4.6", "platform": "Linux x86_64", "cpu": "Imaginary CPU", "threads": 2,
-            "seeds": [0, 1, 2], "started": "2026-01-02T03:04:05Z", "wall_time_s": 3723.0,
-            "stages_s": {"train deterministic": 95.2, "train Bayesian": 182.9, "evaluate": 61.0},
-            "data_sha256": {"train-images-idx3-ubyte.gz": "0" * 64},
-        },
+        "provenance": provenance(),
+    }  # fmt: skip
+
+
+def mapping() -> list[dict[str, Any]]:
+    """Return how each layer sits on the chip."""
+    return [
+        {"layer": name, "inputs": i, "outputs": o, "tiles": t, "weight_max": 1.21, "gain": 4,
+         "outside_window": round(0.031 * i * o), "below_floor": round(0.02 * i * o),
+         "above_cap": round(0.011 * i * o), "clipped": round(0.001 * i * o), "adc_range": 6.84,
+         "adc_clipped": 0.00012, "weights": i * o}
+        for name, (i, o, t, _) in LAYERS.items()
+    ]  # fmt: skip
+
+
+def checks() -> list[dict[str, Any]]:
+    """Return targets: four met, one missed, one not measured."""
+    return [
+        {"name": "software BNN accuracy", "value": 0.9005, "target": ">= 0.90", "met": True},
+        {"name": "spintronic accuracy", "value": 0.8984, "target": ">= 0.897", "met": True},
+        {"name": "spintronic ECE", "value": 0.0124, "target": "<= 0.02", "met": True},
+        {"name": "spintronic − software accuracy", "value": -0.0022, "target": "within 0.005",
+         "met": True},
+        {"name": "OOD ECE at f = 0.5", "value": 0.0283, "target": "<= 0.02", "met": False},
+        {"name": "energy per prediction", "value": None, "target": "<= 1.5 µJ", "met": None},
+    ]  # fmt: skip
+
+
+def provenance() -> dict[str, Any]:
+    """Return where the numbers would have come from."""
+    return {
+        "bayespin": "0.1.0", "commit": "abc1234", "python": "3.11.7", "torch": "2.13.0+cpu",
+        "numpy": "2.4.6", "platform": "Linux x86_64", "cpu": "Imaginary CPU", "threads": 2,
+        "seeds": [0, 1, 2], "started": "2026-01-02T03:04:05Z", "wall_time_s": 3723.0,
+        "stages_s": {"train deterministic": 95.2, "train Bayesian": 182.9, "evaluate": 61.0},
+        "data_sha256": {"train-images-idx3-ubyte.gz": "0" * 64},
     }  # fmt: skip
 
 
 @pytest.fixture
 def results() -> dict[str, Any]:
     """Return a full made-up results.json."""
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def module_results() -> dict[str, Any]:
+    """Return the same for a page that several tests look at."""
     return made_up()
 
 

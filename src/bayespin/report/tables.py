@@ -44,36 +44,39 @@ def result_lines(rows: Sequence[Row]) -> list[Line]:
     """Return the results table, the paper's number below ours where the paper has one."""
     lines = []
     for row in rows:
-        key = row_key(row)
-        style, paper = style_of(key), paper_row(key)
-        low, high = row.get("ece_floor_range") or (None, None)
-        ood = at_blend(row.get("ood_ece"), HEADLINE_BLEND)
-        quoted = ("", "", "") if paper is None else (
-            f"paper {percent(paper.accuracy)}",
-            f"paper {decimals(paper.ece, 4)}",
-            f"paper {decimals(paper.ood_ece, 4)}",
-        )  # fmt: skip
-        floor_range = () if known(low) is None else (f"{decimals(low, 4)}–{decimals(high, 4)}",)
-        total = known(row.get("auroc_total"))
-        cells = (
-            Cell(column="Accuracy", value=percent(row.get("accuracy")),
-                 below=(*_spread(row, "accuracy", 2, 100), quoted[0])),
-            Cell(column="NLL", value=decimals(row.get("nll"), 3), below=_spread(row, "nll", 3)),
-            Cell(column="Brier", value=decimals(row.get("brier"), 3),
-                 below=_spread(row, "brier", 3)),
-            Cell(column="ECE", value=decimals(row.get("ece"), 4),
-                 below=(*_spread(row, "ece", 4), quoted[1])),
-            Cell(column="ECE floor", value=decimals(row.get("ece_floor"), 4), below=floor_range),
-            Cell(column="OOD ECE", value=decimals(ood, 4), below=(quoted[2],)),
-            Cell(column="AUROC", value=decimals(row.get("auroc_epistemic"), 3),
-                 below=() if total is None else (f"total {decimals(total, 3)}",)),
-            Cell(column="Energy", value=quantity(row.get("energy_j"), "J")),
-            Cell(column="Latency", value=quantity(row.get("latency_s"), "s")),
-        )  # fmt: skip
-        reads = known(row.get("reads"))
+        style, reads = style_of(row_key(row)), known(row.get("reads"))
         detail = "" if reads is None else "one pass" if reads == 1 else f"{count(reads)} reads"
-        lines.append(Line(name=style.label, role=style.role, detail=detail, cells=cells))
+        lines.append(
+            Line(name=style.label, role=style.role, detail=detail, cells=_result_cells(row))
+        )
     return lines
+
+
+def _result_cells(row: Row) -> tuple[Cell, ...]:
+    paper = paper_row(row_key(row))
+    accuracy, ece, ood_ece = ("", "", "") if paper is None else (
+        f"paper {percent(paper.accuracy)}",
+        f"paper {decimals(paper.ece, 4)}",
+        f"paper {decimals(paper.ood_ece, 4)}",
+    )  # fmt: skip
+    low, high = row.get("ece_floor_range") or (None, None)
+    floor = () if known(low) is None else (f"{decimals(low, 4)}–{decimals(high, 4)}",)
+    ood = at_blend(row.get("ood_ece"), HEADLINE_BLEND)
+    total = known(row.get("auroc_total"))
+    return (
+        Cell(column="Accuracy", value=percent(row.get("accuracy")),
+             below=(*_spread(row, "accuracy", 2, 100), accuracy)),
+        Cell(column="NLL", value=decimals(row.get("nll"), 3), below=_spread(row, "nll", 3)),
+        Cell(column="Brier", value=decimals(row.get("brier"), 3), below=_spread(row, "brier", 3)),
+        Cell(column="ECE", value=decimals(row.get("ece"), 4),
+             below=(*_spread(row, "ece", 4), ece)),
+        Cell(column="ECE floor", value=decimals(row.get("ece_floor"), 4), below=floor),
+        Cell(column="OOD ECE", value=decimals(ood, 4), below=(ood_ece,)),
+        Cell(column="AUROC", value=decimals(row.get("auroc_epistemic"), 3),
+             below=() if total is None else (f"total {decimals(total, 3)}",)),
+        Cell(column="Energy", value=quantity(row.get("energy_j"), "J")),
+        Cell(column="Latency", value=quantity(row.get("latency_s"), "s")),
+    )  # fmt: skip
 
 
 def mapping_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:

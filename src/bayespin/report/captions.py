@@ -4,16 +4,17 @@ from typing import Final
 
 RELIABILITY: Final = (
     "Bars that end on the dashed diagonal mean that a stated confidence can be taken at its word. "
-    "The floor is what a perfectly calibrated network would show on as many images, 5 to 95 %. "
-    "Hatching above a bar is over-confidence, hatching inside it under-confidence. The strip below "
-    "shows how few images the low-confidence bins hold: a gap there weighs little in the ECE."
+    "The floor is what a perfectly calibrated network would show on as many images (5 "
+    "to 95\u00a0%). Hatching above a bar is over-confidence, hatching inside it "
+    "under-confidence. The strip below shows how few images the low-confidence bins hold: a gap "
+    "there weighs little in the ECE."
 )
 LADDER: Final = (
     "Each test image is mixed with one of another kind, x = (1 − f)·x_test + f·x_other; the others "
     "are {ood}. All networks lose accuracy as f grows; the question is whether they know. A "
     "Bayesian network's calibration error should stay low where the deterministic one's climbs. "
     "The signed error tells honest calibration from over- and under-confidence that merely cross "
-    "at one f."
+    "at one\u00a0f."
 )
 ENTROPY: Final = (
     "Total entropy of the averaged prediction, H(E[p]), split into what every read agrees is "

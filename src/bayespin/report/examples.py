@@ -73,8 +73,8 @@ def _example(place: int, entry: Mapping[str, Any], classes: Sequence[str]) -> Ex
     names = list(classes) or [str(number) for number in range(len(main.get("mean") or ()))]
     label, foreign = entry.get("label"), str(entry.get("note")) == "digit"
     truth = label if isinstance(label, int) and not foreign and 0 <= label < len(names) else None
-    title = "Not a garment" if foreign else names[truth] if truth is not None else "Image"
-    said = [f"chip: {_best(rows.get(CHIP), names)}"] if _best(rows.get(CHIP), names) else []
+    title = "None of the classes" if foreign else names[truth] if truth is not None else "Image"
+    said = [f"Chip: {_best(rows.get(CHIP), names)}"] if _best(rows.get(CHIP), names) else []
     if _best(rows.get(DETERMINISTIC), names):
         said.append(f"deterministic: {_best(rows[DETERMINISTIC], names)}")
     verdict, note = "; ".join(said), str(entry.get("note") or "")

@@ -199,11 +199,14 @@ def test_every_constant_of_the_components_has_a_source():
         assert all({"confidence", "licence", "read"} <= set(e) for e in priced), name_of(path)
 
 
-def test_every_preset_names_its_sources():
+def test_every_section_of_a_preset_has_a_source():
     files = sorted((PACKAGE / "resources" / "presets").glob("*.toml"))
     assert files
     for path in files:
-        assert re.search(r"^sources?\b", path.read_text(encoding="utf-8"), re.MULTILINE), path.name
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        sources = table.pop("source")
+        assert set(sources) == set(table), name_of(path)
+        assert all(text.strip() for text in sources.values()), name_of(path)
 
 
 def test_numbers_without_source_are_seen():

@@ -58,6 +58,11 @@ def slim(results: dict) -> dict:
     return few
 
 
+@pytest.fixture(scope="module")
+def whole(module_results) -> str:
+    return render(module_results)
+
+
 @pytest.fixture
 def one_of_each(results) -> dict:
     return slim(results)
@@ -70,8 +75,8 @@ def nulls(value):
     return [nulls(item) for item in value] if isinstance(value, list) else None
 
 
-def test_numbers_on_the_page_equal_the_results(results):
-    outline = Outline(render(results))
+def test_numbers_on_the_page_equal_the_results(whole, results):
+    outline = Outline(whole)
     accuracy = [t for t in outline.column_values("Accuracy") if t[0].isdigit()]
     ece, ood = outline.column_values("ECE"), outline.column_values("OOD ECE")
     for place, row in enumerate(results["rows"]):
@@ -94,46 +99,44 @@ def test_a_changed_number_changes_the_page(one_of_each):
     assert "0.432" in render(one_of_each)
 
 
-def test_equal_results_give_equal_bytes(results):
-    assert render(copy.deepcopy(results)) == render(results)
+def test_equal_results_give_equal_bytes(whole, results):
+    assert render(results) == whole
 
 
-def test_it_is_small_and_loads_nothing(results):
-    page = render(results)
-    assert len(page.encode()) < SIZE_LIMIT
-    outline = Outline(page)
+def test_it_is_small_and_loads_nothing(whole):
+    assert len(whole.encode()) < SIZE_LIMIT
+    outline = Outline(whole)
     sources = [attrs["src"] for attrs in outline.named("img")]
     assert sources
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not [attrs for attrs in outline.named("script") if "src" in attrs]
     links = [attrs["href"] for attrs in outline.named("link")]
     assert all(link.startswith("data:") for link in links)
-    assert "@import" not in page
-    assert "url(http" not in page
+    assert "@import" not in whole
+    assert "url(http" not in whole
 
 
-def test_both_themes_are_there_and_figures_use_no_colour_of_their_own(results):
-    page = render(results)
+def test_both_themes_are_there_and_figures_use_no_colour_of_their_own(whole):
     for role, tone in TONES.items():
-        assert f"--{role}:{tone.light};" in page
-        assert page.count(f"--{role}:{tone.dark};") == 2  # by the system's wish and by choice
-    for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        assert f"--{role}:{tone.light};" in whole
+        assert whole.count(f"--{role}:{tone.dark};") == 2  # by the system's wish and by choice
+    for svg in re.findall(r"<svg.*?</svg>", whole, re.DOTALL):
         assert not re.search(r"#[0-9a-f]{6}\b(?!-)", svg)
 
 
-def test_pictures_and_drawings_have_words_for_those_who_do_not_see_them(results):
-    outline = Outline(render(results))
+def test_pictures_and_drawings_have_words_for_those_who_do_not_see_them(whole):
+    outline = Outline(whole)
     assert all(attrs["alt"] for attrs in outline.named("img"))
     drawings = [attrs for attrs in outline.named("svg") if "aria-hidden" not in attrs]
     assert len(drawings) > 20
     assert all(attrs["aria-label"] for attrs in drawings)
-    headings = [tag for tag, _ in Outline(render(results)).elements if re.fullmatch(r"h\d", tag)]
+    headings = [tag for tag, _ in outline.elements if re.fullmatch(r"h\d", tag)]
     assert headings[0] == "h1"
     assert headings.count("h1") == 1
 
 
-def test_ids_are_unique(results):
-    ids = [attrs["id"] for _, attrs in Outline(render(results)).elements if "id" in attrs]
+def test_ids_are_unique(whole):
+    ids = [attrs["id"] for _, attrs in Outline(whole).elements if "id" in attrs]
     assert len(ids) == len(set(ids))
 
 

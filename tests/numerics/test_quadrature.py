@@ -64,7 +64,7 @@ def test_one_batch_entry_does_not_see_another():
     torch.testing.assert_close(both.weights[0], alone.weights, rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize(("lower", "upper", "nodes"), [(1.0, 1.0, 9), (2.0, 1.0, 9), (0.0, 1.0, 1)])
+@pytest.mark.parametrize("lower, upper, nodes", [(1.0, 1.0, 9), (2.0, 1.0, 9), (0.0, 1.0, 1)])
 def test_impossible_intervals_and_orders_are_refused(lower, upper, nodes):
     with pytest.raises(ValueError, match="must"):
         gauss_legendre(torch.zeros_like, *ends(lower, upper), nodes=nodes)

@@ -102,5 +102,7 @@ def test_observer_sees_each_state_once_in_order():
     seen = []
     start = torch.zeros(1, dtype=torch.float64)
     noise = keyed_step_noise(Key.root(0), start)
-    integrate(lambda x, _: x + 1, start, noise, range(3, 6), lambda i, x: seen.append((i, float(x))))
+    integrate(
+        lambda x, _: x + 1, start, noise, range(3, 6), lambda i, x: seen.append((i, float(x)))
+    )
     assert seen == [(3, 1.0), (4, 2.0), (5, 3.0)]

@@ -1,5 +1,6 @@
 """Geometry and anisotropy of a free layer against tabulated values and limits."""
 
+import itertools
 import math
 
 import numpy as np
@@ -32,9 +33,7 @@ def test_demagnetising_factor_by_numerical_integration(aspect):
         return 2 * special.j1(k) ** 2 / k * -math.expm1(-k * thickness) / (k * thickness)
 
     edges = np.concatenate(([1e-12], np.arange(1, 401) * math.pi * radius))
-    head = sum(
-        integrate.quad(integrand, a, b)[0] for a, b in zip(edges, edges[1:], strict=False)
-    )
+    head = sum(integrate.quad(integrand, a, b)[0] for a, b in itertools.pairwise(edges))
     # Beyond the last edge J1² averages 1/(πk) and the exponential is gone.
     tail = 2 / (math.pi * thickness) / (2 * edges[-1] ** 2)
     _, perpendicular = free.demagnetising_factors(2 * radius, thickness)

@@ -57,9 +57,9 @@ def test_effective_samples_is_the_variance_of_an_ar1_mean(rho):
 
 @given(window=st.floats(1e-3, 20), gap=st.floats(0, 5))
 def test_read_correlation_is_the_double_integral_over_two_windows(window, gap):
-    exact = integrate.dblquad(
-        lambda a, b: math.exp(-(gap + window + a - b)), 0, window, 0, window
-    )[0]
+    exact = integrate.dblquad(lambda a, b: math.exp(-(gap + window + a - b)), 0, window, 0, window)[
+        0
+    ]
     variance = (window * float(rx.window_factor(real(window)))) ** 2
     found = rx.read_correlation(real(window), real(window + gap))
     assert float(found) == pytest.approx(exact / variance, rel=1e-6)

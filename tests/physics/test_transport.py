@@ -17,7 +17,7 @@ def real(*values):
     return torch.tensor(values, dtype=torch.float64)
 
 
-@pytest.mark.parametrize(("tmr", "product"), [(1.0, 0.333), (1.5, 0.429), (2.0, 0.500)])
+@pytest.mark.parametrize("tmr, product", [(1.0, 0.333), (1.5, 0.429), (2.0, 0.500)])
 def test_polarisation_table(tmr, product):
     assert tr.polarisation_product(tmr) == pytest.approx(product, abs=5e-4)
 
@@ -53,7 +53,7 @@ def test_noise_is_johnsons_at_rest_and_shot_at_high_voltage():
     assert high == pytest.approx(2 * ELEMENTARY_CHARGE * 4e-6 * 2.0, rel=1e-12)
 
 
-@pytest.mark.parametrize(("voltage", "ratio"), [(0.02, 1.05), (0.05, 1.29), (0.1, 2.02), (0.2, 3.87)])
+@pytest.mark.parametrize("voltage, ratio", [(0.02, 1.05), (0.05, 1.29), (0.1, 2.02), (0.2, 3.87)])
 def test_excess_over_johnson_noise(voltage, ratio):
     """energy.md §5: x coth x, x = qV/2kT at 300 K, for either sign of the voltage."""
     g = real(1.0)
@@ -103,7 +103,7 @@ def test_impossible_windows_are_refused():
         tr.mean_current_variance(real(1.0), 0.1, 300.0, 0.0)
 
 
-@pytest.mark.parametrize(("xi", "shift"), [(30, 42), (60, 83), (100, 139), (300, 417)])
+@pytest.mark.parametrize("xi, shift", [(30, 42), (60, 83), (100, 139), (300, 417)])
 def test_one_volt_moves_the_anisotropy_field(xi, shift):
     """physics.md §5, mT per volt at t_MgO = t = 1.2 nm, M_s = 1 MA/m."""
     moved = tr.voltage_controlled_anisotropy(xi * 1e-15, real(1.0), 1.2e-9)

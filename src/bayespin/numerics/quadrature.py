@@ -85,7 +85,7 @@ def cumulative(
     upper: Float[Tensor, "*batch"],
     points: int = 4001,
 ) -> tuple[Float[Tensor, "*batch points"], Float[Tensor, "*batch points"]]:
-    """Return equidistant points and the distribution function F there, with F = 0 and 1 at the ends.
+    """Return equidistant points and the distribution function F there, from 0 to 1.
 
     Trapezoidal rule: error in F of order ((upper − lower)/(points s))²/12 for a law of std s.
     """

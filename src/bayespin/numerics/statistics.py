@@ -24,7 +24,7 @@ class Moments:
     squares: Float[Tensor, "*batch"]
 
     @classmethod
-    def of(cls, samples: Float[Tensor, "samples *batch"]) -> "Moments":
+    def of(cls, samples: Float[Tensor, " samples *batch"]) -> "Moments":
         """Return the moments over the first axis.
 
         Raises:
@@ -71,12 +71,12 @@ class Autocovariance:
 
     count: int
     total: Float[Tensor, "*batch"]
-    products: Float[Tensor, "lags *batch"]
-    head: Float[Tensor, "_ *batch"]
-    tail: Float[Tensor, "_ *batch"]
+    products: Float[Tensor, " lags *batch"]
+    head: Float[Tensor, " _ *batch"]
+    tail: Float[Tensor, " _ *batch"]
 
     @classmethod
-    def of(cls, series: Float[Tensor, "time *batch"], largest_lag: int) -> "Autocovariance":
+    def of(cls, series: Float[Tensor, " time *batch"], largest_lag: int) -> "Autocovariance":
         """Return the sums of one stretch; time is the first axis.
 
         Raises:
@@ -123,7 +123,7 @@ class Autocovariance:
             torch.cat((self.tail, later.tail))[-largest:],
         )
 
-    def covariance(self) -> Float[Tensor, "lags *batch"]:
+    def covariance(self) -> Float[Tensor, " lags *batch"]:
         """Return C_l = ∑ (x_t − m)(x_{t+l} − m)/(n − l), with m the mean of the whole series.
 
         Raises:

@@ -19,13 +19,13 @@ from bayespin.shapes import Float, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Macrospins:
-    """Parameters of an ensemble; tensors broadcast over replicas and operating points."""
+    """Parameters of an ensemble of operating points, each with any number of replicas."""
 
     layer: FreeLayer
-    effective_anisotropy: Float[Tensor, "..."]
-    """K_eff along z in J/m³; negative is an easy plane."""
+    effective_anisotropy: Float[Tensor, "*points 1"]
+    """K_eff along z in J/m³, negative for an easy plane; the last axis stands for the replicas."""
     applied_field: Float[Tensor, "... 3"]
-    """Uniform field in tesla."""
+    """Uniform field in tesla, broadcast over points and replicas."""
     temperature: float
     """K."""
     time_step: float
@@ -91,13 +91,12 @@ def torque(
 
 
 def init(
-    parameters: Macrospins, replicas: int, generator: torch.Generator, points: int = 4001
+    parameters: Macrospins, replicas: int, generator: torch.Generator, nodes: int = 4001
 ) -> Float[Tensor, "*points replicas 3"]:
     """Return magnetisations drawn from Boltzmann's law of the anisotropy alone (no applied field).
 
-    m_z by inversion of its distribution p(m_z) ∝ exp(σ m_z²), σ = K_eff V/kT, on `points` points;
-    the azimuth is uniform. Leading axes are those of `parameters.effective_anisotropy`; the last
-    one of them is kept as a batch axis beside the replicas.
+    m_z by inversion of its distribution p(m_z) ∝ exp(σ m_z²), σ = K_eff V/kT, on `nodes` points;
+    the azimuth is uniform.
 
     Raises:
         ValueError: `replicas` is less than 1.
@@ -106,17 +105,17 @@ def init(
         raise ValueError(f"Argument `replicas` must be at least 1, but is {replicas}.")
     layer, anisotropy = parameters.layer, parameters.effective_anisotropy
     barrier = anisotropy * layer.volume / thermal_energy(parameters.temperature)
-    grid = torch.linspace(-1, 1, points, dtype=anisotropy.dtype, device=anisotropy.device)
-    exponent = barrier[..., None] * grid.square()
+    grid = torch.linspace(-1, 1, nodes, dtype=anisotropy.dtype, device=anisotropy.device)
+    exponent = barrier * grid.square()
     density = torch.exp(exponent - exponent.amax(-1, keepdim=True))
     area = torch.cat(
         (torch.zeros_like(density[..., :1]), (density[..., 1:] + density[..., :-1]).cumsum(-1)), -1
     )
     area = area / area[..., -1:]
-    shape = (*barrier.shape, replicas)
+    shape = (*barrier.shape[:-1], replicas)
     uniform = torch.empty((2, *shape), dtype=grid.dtype, device=grid.device)
     uniform.uniform_(generator=generator)
-    right = torch.searchsorted(area, uniform[0].contiguous()).clamp(1, points - 1)
+    right = torch.searchsorted(area, uniform[0].contiguous()).clamp(1, nodes - 1)
     low, high = area.gather(-1, right - 1), area.gather(-1, right)
     fraction = (uniform[0] - low) / (high - low).clamp(min=1e-300)
     m_z = torch.lerp(grid[right - 1], grid[right], fraction)

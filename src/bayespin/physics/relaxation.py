@@ -44,7 +44,9 @@ def free_diffusion_time(layer: FreeLayer, temperature: float) -> float:
 
 
 @cites("10.1103/PhysRev.130.1677")
-def fokker_planck_rate(barrier: Float[Tensor, "*batch"], terms: int = 96) -> Float[Tensor, "*batch"]:
+def fokker_planck_rate(
+    barrier: Float[Tensor, "*batch"], terms: int = 96
+) -> Float[Tensor, "*batch"]:
     """Return λ1 τ_N, the slowest rate of m_z of a uniaxial macrospin in units of 1/τ_N.
 
     The smallest non-zero eigenvalue of −(1/2) e^{−σu²} d/du[(1 − u²) e^{σu²} d/du], found in the
@@ -128,7 +130,7 @@ def read_correlation(
 def effective_samples(
     samples: float, correlation: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
-    """Return T(1 − ρ)/(1 + ρ): the independent samples that estimate a mean as well as T in an AR(1).
+    """Return T(1 − ρ)/(1 + ρ): independent samples as good for a mean as T of an AR(1) series.
 
     Symbols: T number of samples; ρ correlation of neighbours, |ρ| < 1. Valid for T ≫ 1/(1 − ρ).
     """

@@ -37,7 +37,7 @@ def tmr_at_bias(tmr: float, voltage: float, half_voltage: float) -> float:
 
 
 def parallel_conductance(resistance_area: float, area: float) -> float:
-    """Return G_P = A/RA in siemens; RA is the resistance-area product of the parallel state (Ω m²)."""
+    """Return G_P = A/RA in siemens, with RA (Ω m²) the product of the parallel state."""
     return area / resistance_area
 
 
@@ -84,12 +84,8 @@ def current_noise_density(
 
     Source: Rogovin and Scalapino (1974). White below about kT/h; no 1/f noise.
     """
-    return (
-        4
-        * thermal_energy(temperature)
-        * conductance
-        * (_thermal_over_shot(voltage, temperature))
-    )
+    excess = _thermal_over_shot(voltage, temperature)
+    return 4 * thermal_energy(temperature) * excess * conductance
 
 
 def mean_current_variance(

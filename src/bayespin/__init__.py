@@ -1,6 +1,6 @@
-"""bayespin: Bayesian neural networks on spintronic in-memory hardware, from magnetisation to joules.
+"""Bayesian neural networks on spintronic in-memory hardware, from magnetisation to joules.
 
-Names below are loaded when first used, so that `import bayespin` and `bayespin --help` stay instant.
+Names below are loaded when first used: `import bayespin` and `bayespin --help` stay instant.
 """
 
 import importlib

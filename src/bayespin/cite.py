@@ -20,7 +20,7 @@ def cites(*sources: str) -> Callable[[Cited], Cited]:
             )
 
     def attach(function: Cited) -> Cited:
-        function.__cites__ = sources  # ty: ignore[unresolved-attribute]
+        function.__cites__ = sources  # ty: ignore[missing-attribute]
         return function
 
     return attach

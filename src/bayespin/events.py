@@ -14,7 +14,7 @@ class Events:
     tile_reads: float = 0.0
     """Analog products of one tile."""
     row_drives: float = 0.0
-    """Rows driven by a DAC, summed over tile reads."""
+    """Rows driven by a DAC, summed over tile reads; a row of code zero is not driven."""
     integrations: float = 0.0
     """Column currents integrated (μ pair and σ pair together: one per output)."""
     conversions: float = 0.0

@@ -7,6 +7,7 @@ sentence that names the field, the value, what is allowed, and the nearest valid
 
 import dataclasses
 import difflib
+import hashlib
 import json
 import tomllib
 import typing
@@ -89,7 +90,7 @@ def build(schema: type[Schema], content: Mapping[str, Any], where: str) -> Schem
     model = pydantic.create_model("Content", value=(schema, ...), __config__=strict)
     try:
         text = json.dumps({"value": _si(schema, content, where, ())}, default=str)
-        return model.model_validate_json(text).value
+        return dict(model.model_validate_json(text))["value"]
     except pydantic.ValidationError as error:
         raise InputError(_sentence(schema, error.errors()[0], where)) from None
 
@@ -128,7 +129,9 @@ def _unit(hint: Any) -> Unit | None:
 def _schema_of(hint: Any) -> Any:
     """Return the dataclass in a type hint, or None."""
     candidates = (hint, *typing.get_args(hint))
-    return next((c for c in candidates if isinstance(c, type) and dataclasses.is_dataclass(c)), None)
+    return next(
+        (c for c in candidates if isinstance(c, type) and dataclasses.is_dataclass(c)), None
+    )
 
 
 def _si(schema: Any, content: Any, where: str, path: tuple[str, ...]) -> Any:
@@ -183,8 +186,13 @@ def _sentence(schema: Any, error: Mapping[str, Any], where: str) -> str:
     if kind == "literal_error":
         expected = error["ctx"]["expected"].replace("'", "")
         allowed = expected.replace(" or ", ", ").split(", ")
-        return (
-            f"{where}: `{field}` must be {expected}, but is {given!r}{nearest(str(given), allowed)}."
-        )
+        hint = nearest(str(given), allowed)
+        return f"{where}: `{field}` must be {expected}, but is {given!r}{hint}."
     words = _WORDS.get(kind, f"is not valid ({error['msg']})")
     return f"{where}: `{field}` {words}, but is {given!r}."
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Return 64 hexadecimal digits (SHA-256) that change with any value in `content`."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

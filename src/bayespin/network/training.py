@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,8 @@ class Recipe:
     schedule: Literal["cosine", "constant"] = "cosine"
     kl_weight: float = 0.2
     estimator: Literal["flipout", "local_reparameterised", "reparameterised"] = "flipout"
+    window: SigmaWindow = field(default_factory=SigmaWindow)
+    """Standard deviations that weights may have; free by default."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate"):
@@ -69,10 +71,9 @@ def _rate(recipe: Recipe, step: int, steps: int) -> float:
 
 def fit(
     network: Network,
-    data: tuple[Float[Tensor, "images *shape"], Int[Tensor, " images"]],
+    data: tuple[Float[Tensor, " images *shape"], Int[Tensor, " images"]],
     recipe: Recipe,
     key: Key,
-    window: SigmaWindow | None = None,
     *,
     checkpoint: Path | None = None,
     progress: Progress = lambda done, total: None,
@@ -87,7 +88,6 @@ def fit(
         data: images in [0, 1] and integer labels.
         recipe: optimiser and objective.
         key: randomness of the whole training.
-        window: standard deviations that weights may have; None leaves them free.
         checkpoint: file to resume from and to write to.
         progress: called after each step.
 
@@ -116,7 +116,7 @@ def fit(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            _project(network, window)
+            _project(network, recipe.window)
             progress(step + 1, total)
         logger.info("epoch %d of %d: loss %.4f", epoch + 1, recipe.epochs, loss.item())
         if checkpoint is not None:
@@ -124,9 +124,7 @@ def fit(
     return network
 
 
-def _project(network: Network, window: SigmaWindow | None) -> None:
-    if window is None:
-        return
+def _project(network: Network, window: SigmaWindow) -> None:
     for layer in network.random_layers().values():
         if isinstance(layer, MeanFieldLayer):
             layer.project(window)

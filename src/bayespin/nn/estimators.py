@@ -25,9 +25,20 @@ from bayespin.shapes import Tensor
 class GaussianLayer(Protocol):
     """What an estimator needs of a layer with Gaussian weights."""
 
-    product: Product
-    mean: Tensor
-    bias: Tensor
+    @property
+    def product(self) -> Product:
+        """The linear map."""
+        ...
+
+    @property
+    def mean(self) -> Tensor:
+        """Means of the weights."""
+        ...
+
+    @property
+    def bias(self) -> Tensor:
+        """Deterministic biases."""
+        ...
 
     def sigma(self) -> Tensor:
         """Return the weights' standard deviations."""

@@ -106,4 +106,3 @@ class MeanFieldLayer(RandomLayer):
     def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
         """Return one random output; `estimator` says how the weights' randomness enters."""
         return estimator(self, x, noise)
-

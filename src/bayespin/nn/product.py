@@ -31,6 +31,11 @@ class Product(Protocol):
         """Crossbar outputs: features of a dense layer, channels of a convolution."""
         ...
 
+    @property
+    def fresh_inputs(self) -> int:
+        """Inputs fetched for one more position; the others stay in the row registers."""
+        ...
+
     def apply(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return the output for `weight` of shape (k·outputs, ...): k stacked maps of one input."""
         ...
@@ -63,6 +68,11 @@ class Dense:
     @property
     def rows(self) -> int:
         """One row per input."""
+        return self.inputs
+
+    @property
+    def fresh_inputs(self) -> int:
+        """All inputs: there is one position."""
         return self.inputs
 
     def apply(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -101,6 +111,11 @@ class Convolution:
     def rows(self) -> int:
         """One row per weight of a filter."""
         return self.channels * self.kernel**2
+
+    @property
+    def fresh_inputs(self) -> int:
+        """The columns of the window that a step uncovers: channels · kernel · stride."""
+        return self.channels * self.kernel * min(self.stride, self.kernel)
 
     def apply(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return the cross-correlation of `x` with `weight`."""

@@ -1,0 +1,195 @@
+"""Programming of cells: from wanted Gaussians to what the devices hold, errors included.
+
+Order of events, per cell: the pillars are set to the level nearest to the wanted σ by closed-loop
+write-verify; the minor track junction is moved to its end; then the major junction is moved to
+the level that brings the *measured* cell, pillars in circuit, nearest to the wanted mean. So the
+pillars' mismatch and the stray field's mean shift are corrected up to one level's rounding and
+the placement error of the last write (physics.md §2, §5, §9).
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from bayespin.cell.bit_cell import BitCell
+from bayespin.device import domain_wall_mtj, stochastic_mtj
+from bayespin.events import Events
+from bayespin.rng import Key, KeyedNoise
+from bayespin.shapes import Float, Int, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedCells:
+    """What a mapping asks of the cells, as fractions of w_max."""
+
+    mean: Float[Tensor, "rows outputs"]
+    sigma: Float[Tensor, "rows outputs"]
+    read_noise: float
+    """Spread that the reads' own noise adds; the pillars supply the rest of sigma."""
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "sigma"):
+            if not bool(torch.isfinite(getattr(self, name)).all()):
+                raise ValueError(
+                    f"Weights to program must be finite, but `{name}` holds NaN or infinity; "
+                    f"train the network anew or repair its checkpoint."
+                )
+        if not bool((self.sigma >= 0).all()):
+            raise ValueError(
+                f"Argument `sigma` must not be negative, but its smallest value is "
+                f"{float(self.sigma.min()):.3g}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgrammedCells:
+    """Programmed cells in use: conductances in siemens, in weight order (rows, outputs).
+
+    One read of cell ij at row voltage x V returns the conductance difference
+    `mean` + `deviation` ε + read noise of variance `noise_conductance` h(x); see `array.crossbar`.
+    """
+
+    mean: Float[Tensor, "rows outputs"]
+    """(G+ − G−) + g (P+ − P−), averaged over time."""
+    deviation: Float[Tensor, "rows outputs"]
+    """Standard deviation of g (P+ − P−) after the read window, at use temperature."""
+    noise_conductance: Float[Tensor, "rows outputs"]
+    """G+ + G− + g² (P+ + P−): what Johnson and shot noise are proportional to."""
+    total_conductance: Float[Tensor, "rows outputs"]
+    """G+ + G− + P+ + P−: what the read dissipates in."""
+
+
+def ideal_cells(wanted: WantedCells, cell: BitCell) -> ProgrammedCells:
+    """Return cells that hold the wanted Gaussians exactly and read without noise.
+
+    The reference of every comparison: same array and converters, perfect devices.
+    """
+    full = cell.full_scale
+    low, high = cell.track_window
+    total = torch.full_like(wanted.mean, low + high + 2 * cell.pillar_conductance)
+    return ProgrammedCells(
+        mean=wanted.mean * full,
+        deviation=wanted.sigma * full,
+        noise_conductance=torch.zeros_like(total),
+        total_conductance=total,
+    )
+
+
+def program(
+    wanted: WantedCells, cell: BitCell, gain: float, key: Key
+) -> tuple[ProgrammedCells, Events]:
+    """Return the cells of one chip after programming, and what programming took.
+
+    Args:
+        wanted: means and standard deviations as fractions of w_max; values outside the cell's
+            window end at its edge.
+        cell: devices and their errors.
+        gain: integrator gain g of the pillar pair.
+        key: the chip: the same key makes the same devices and the same errors.
+
+    Raises:
+        ValueError: wanted values that are not finite.
+    """
+    noise = KeyedNoise.from_key(key)
+    anisotropies = stochastic_mtj.level_anisotropies(cell.pillar)
+    levels = cell.sigma_levels(gain, cell.environment.programming_temperature)
+    chosen = sigma_level(wanted.sigma, levels, wanted.read_noise)
+    plus, minus = (_pillar(cell, anisotropies, chosen, noise) for _ in range(2))
+    # Both pillars' mean difference is in circuit while the tracks are written.
+    offset = gain * (plus.mean - minus.mean)
+    needed = wanted.mean.double() * cell.full_scale - offset
+    major, minor = _write_tracks(needed.abs(), cell, noise)
+    pillars = plus.mean + minus.mean
+    cells = ProgrammedCells(
+        mean=torch.where(needed >= 0, major - minor, minor - major) + offset,
+        deviation=gain * (plus.deviation.square() + minus.deviation.square()).sqrt(),
+        noise_conductance=major + minor + gain**2 * pillars,
+        total_conductance=major + minor + pillars,
+    )
+    devices = 4.0 * wanted.mean.numel()
+    # One write and one verifying read per device: a lower bound without the loop's repetitions.
+    return cells, Events(write_pulses=devices, verify_reads=devices)
+
+
+def held_sigma(levels: Float[Tensor, " levels"], read_noise: float) -> Float[Tensor, " levels"]:
+    """Return what each pillar level and the read noise hold together: √(σ_level² + noise²).
+
+    Args:
+        levels: `BitCell.sigma_levels` at programming temperature.
+        read_noise: equivalent spread of the reads' own noise, in the same unit.
+    """
+    return (levels.square() + read_noise**2).sqrt()
+
+
+def sigma_level(
+    sigma: Float[Tensor, "*shape"], levels: Float[Tensor, " levels"], read_noise: float
+) -> Int[Tensor, "*shape"]:
+    """Return the index of the pillar level whose `held_sigma` is nearest in ratio to `sigma`.
+
+    In ratio, because an error of σ matters relative to σ; outside the window the nearest end.
+    """
+    held = held_sigma(levels, read_noise)
+    return torch.bucketize(sigma.double().contiguous(), (held[1:] * held[:-1]).sqrt())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pillar:
+    mean: Tensor
+    deviation: Tensor
+
+
+def _pillar(cell: BitCell, anisotropies: Tensor, level: Tensor, noise: KeyedNoise) -> _Pillar:
+    """Return conductances of one pillar per cell: its own G0, residual error and stray field."""
+    errors, like = cell.programming, torch.empty(level.shape, dtype=torch.float64)
+    own = 1 + errors.conductance_spread * noise.normal(like)
+    residual = 1 + errors.sigma_residual * noise.normal(like)
+    field = errors.stray_field * noise.normal(like)
+    spread = stochastic_mtj.read_spread(
+        cell.pillar, anisotropies, cell.environment.use_temperature, cell.read.window
+    )[level]
+    amplitude = own * cell.pillar_amplitude
+    shift = stochastic_mtj.mean_shift(
+        cell.pillar, anisotropies[level], field, cell.environment.use_temperature
+    )
+    return _Pillar(
+        mean=own * cell.pillar_conductance + amplitude * shift,
+        deviation=amplitude * spread * residual,
+    )
+
+
+def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> tuple[Tensor, Tensor]:
+    """Return conductances of each cell's two track junctions, their difference near `needed`."""
+    like = torch.empty(needed.shape, dtype=torch.float64)
+    own = [1 + cell.programming.conductance_spread * noise.normal(like) for _ in range(2)]
+    minor = own[1] * _place(torch.zeros(like.shape, dtype=torch.long), cell, noise)
+    level = domain_wall_mtj.nearest_level(cell.track, (needed + minor) / own[0], cell.read.voltage)
+    return own[0] * _place(level, cell, noise), minor
+
+
+def _place(level: Tensor, cell: BitCell, noise: KeyedNoise) -> Tensor:
+    """Return the conductance after writing `level`, with placement error and missed steps."""
+    track, like = cell.track, torch.empty(level.shape, dtype=torch.float64)
+    step = noise.normal(like)
+    # A missed or double step: two-sided tail of the normal with the stated probability.
+    tail = torch.special.ndtri(torch.tensor(1 - track.missed_step_probability / 2).double())
+    missed = torch.where(step.abs() > tail, step.sign(), 0.0)
+    position = level + track.placement_error * noise.normal(like) + missed
+    return domain_wall_mtj.conductance(track, position, cell.read.voltage)
+
+
+def without_errors(cell: BitCell) -> BitCell:
+    """Return the cell with ideal programming and no drift: quantisation and window remain."""
+    return replace(
+        cell,
+        programming=replace(
+            cell.programming,
+            sigma_residual=0.0,
+            sigma_spread_interface_anisotropy=0.0,
+            conductance_spread=0.0,
+            stray_field=0.0,
+        ),
+        track=replace(cell.track, placement_error=0.0, missed_step_probability=0.0),
+        environment=replace(
+            cell.environment, use_temperature=cell.environment.programming_temperature
+        ),
+    )

@@ -1,0 +1,101 @@
+"""Monte-Carlo prediction: many passes, streamed, with randomness keyed by block and sample."""
+
+from collections.abc import Callable
+
+import torch
+
+from bayespin.network.metrics import Predictive, PredictiveAccumulator
+from bayespin.network.models import Network
+from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling, local_reparameterised
+from bayespin.nn.random_layer import RandomLayer
+from bayespin.rng import Key, KeyedNoise, Noise
+from bayespin.shapes import Float, Tensor
+
+IMAGE_BLOCK = 125
+"""Images of one block: the unit of keyed randomness, small enough for a CPU's cache."""
+
+Progress = Callable[[int, int], None]
+
+
+class _Passes:
+    """Repeated passes over one block, with everything that does not depend on noise done once."""
+
+    def __init__(self, network: Network, x: Tensor, estimator: Estimator) -> None:
+        stages = list(network.stages.values())
+        first = next((i for i, s in enumerate(stages) if isinstance(s, RandomLayer)), len(stages))
+        for stage in stages[:first]:
+            x = stage(x)
+        self._x, self._stages, self._estimator = x, stages[first:], estimator
+        self._head: RandomLayer | None = None
+        if estimator is local_reparameterised and first < len(stages):
+            head = stages[first]
+            assert isinstance(head, RandomLayer)
+            self._head, self._stages = head, stages[first + 1 :]
+            self._moments = head.moments(x)
+
+    def run(self, noise: Noise) -> Tensor:
+        """Return logits of one pass."""
+        x = self._x if self._head is None else self._head.draw(self._moments, noise)
+        return Network.run(self._stages, x, noise, self._estimator)
+
+
+@torch.no_grad()
+def predict_reads(
+    network: Network, images: Tensor, sampling: Sampling, reads: int, key: Key, block: int = 0
+) -> Float[Tensor, "reads images classes"]:
+    """Return class probabilities of every read of one block of images.
+
+    Args:
+        network: software or hardware.
+        images: one block.
+        sampling: what one pass shares.
+        reads: Monte-Carlo passes.
+        key: randomness; sample s of block b draws from ("read", s, b), or ("read", s) if frozen.
+        block: index of the block.
+    """
+    passes = _Passes(network, images, SAMPLING_ESTIMATOR[sampling])
+    probabilities = []
+    for sample in range(reads):
+        own = ("read", sample) if sampling is Sampling.FROZEN else ("read", sample, block)
+        noise = KeyedNoise.from_key(key.child(*own), images.device)
+        probabilities.append(passes.run(noise).softmax(-1))
+    return torch.stack(probabilities)
+
+
+def predict(
+    network: Network,
+    images: Float[Tensor, " images *shape"],
+    sampling: Sampling,
+    reads: int,
+    key: Key,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> Predictive:
+    """Return the predictive distribution over `reads` Monte-Carlo passes.
+
+    mean = E[p]; the entropies split into aleatoric and epistemic. A network without random layers
+    takes one pass. Results do not depend on how images are split into calls, as long as calls
+    begin at multiples of `IMAGE_BLOCK` and `key` is the caller's for that part.
+
+    Raises:
+        ValueError: fewer than one read, or images that are not finite.
+    """
+    if reads < 1:
+        raise ValueError(f"Argument `reads` must be at least 1, but is {reads}.")
+    if not bool(torch.isfinite(images).all()):
+        raise ValueError("Argument `images` must be finite, but holds NaN or infinity.")
+    passes = reads if network.random_layers() else 1
+    parts, blocks = [], images.split(IMAGE_BLOCK)
+    for index, block in enumerate(blocks):
+        accumulator = PredictiveAccumulator()
+        for read in predict_reads(network, block, sampling, passes, key, index):
+            accumulator.add(read)
+        parts.append(accumulator.result())
+        progress(index + 1, len(blocks))
+    return Predictive(
+        mean=torch.cat([p.mean for p in parts]),
+        total=torch.cat([p.total for p in parts]),
+        aleatoric=torch.cat([p.aleatoric for p in parts]),
+        epistemic=torch.cat([p.epistemic for p in parts]),
+        reads=passes,
+    )

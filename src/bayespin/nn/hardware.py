@@ -1,0 +1,158 @@
+"""The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
+
+from dataclasses import dataclass
+
+import torch
+
+from bayespin.array import crossbar
+from bayespin.array.converter import Adc, Dac, smallest_range
+from bayespin.array.crossbar import ArrayLayout, TiledCells
+from bayespin.cell.bit_cell import BitCell
+from bayespin.cell.programming import ProgrammedCells
+from bayespin.events import Events, LayerActivity
+from bayespin.nn.estimators import Estimator, local_reparameterised
+from bayespin.nn.product import Product
+from bayespin.nn.random_layer import Moments, RandomLayer
+from bayespin.rng import Noise
+from bayespin.shapes import Float, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSpec:
+    """What a hardware layer is made of, besides its weights."""
+
+    cell: BitCell
+    layout: ArrayLayout
+    weight_max: float
+    input_scale: float
+    """Activation that the largest DAC code stands for."""
+
+
+class HardwareLayer(RandomLayer):
+    """A layer on tiles: DAC → probabilistic product per tile → ADC → digital sum and bias.
+
+    Output of one read, with x the DAC's reading of the input and t the tiles:
+
+        y = Σ_t ADC( E y_t + √(Var y_t) ε_t ) + b
+
+    The moments are those of `array.crossbar`; ε is independent per output and tile (`per_read`).
+    """
+
+    mean: Tensor
+    variance: Tensor
+    noise: Tensor
+    code_noise: Tensor
+    adc_range: Tensor
+    bias: Tensor
+    row_conductance: Tensor
+
+    def __init__(
+        self, product: Product, bias: Tensor, cells: ProgrammedCells, spec: HardwareSpec
+    ) -> None:
+        """Cut the programmed cells into tiles; the ADC range is set by `calibrate`."""
+        super().__init__()
+        self.product, self.spec = product, spec
+        read = spec.cell.read
+        self.dac = Dac(bits=read.input_bits, full_scale=spec.input_scale)
+        self.adc = Adc(bits=read.adc_bits)
+        self.tiles = crossbar.tile_shapes(product.rows, product.outputs, spec.layout.rows)
+        tiled = crossbar.tile_cells(
+            cells,
+            spec.layout.rows,
+            read,
+            spec.cell.environment.use_temperature,
+            scale=spec.weight_max * spec.input_scale / spec.cell.full_scale,
+        )
+        unrolled = (len(self.tiles) * product.outputs, *product.weight_shape[1:])
+        self.register_buffer("mean", tiled.mean.reshape(unrolled))
+        self.register_buffer("variance", tiled.variance.reshape(unrolled))
+        self.register_buffer("noise", tiled.noise.reshape(unrolled))
+        self.register_buffer("code_noise", tiled.code_noise)
+        self.register_buffer("bias", bias.detach().clone())
+        self.register_buffer("adc_range", torch.ones(unrolled[0]))
+        self.register_buffer("row_conductance", cells.total_conductance.sum(1))
+
+    def _cells(self) -> TiledCells:
+        return TiledCells(
+            mean=self.mean, variance=self.variance, noise=self.noise, code_noise=self.code_noise
+        )
+
+    def moments(self, x: Tensor) -> Moments:
+        """Return mean and standard deviation of every tile's output, before the ADC.
+
+        Rows are driven with one polarity: inputs below zero count as zero.
+        """
+        return crossbar.moments(self.dac.codes(x), self._cells(), self.product.apply)
+
+    def draw(self, moments: Moments, noise: Noise) -> Tensor:
+        """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
+        mean, deviation = moments
+        y = torch.addcmul(mean, deviation, noise.normal(mean))
+        y = self.adc.convert_(y, self.product.per_output(self.adc_range))
+        if len(self.tiles) > 1:
+            y = y.unflatten(1, (len(self.tiles), self.product.outputs)).sum(1)
+        return y.add_(self.product.per_output(self.bias))
+
+    def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
+        """Return one read of every cell with fresh noise.
+
+        Raises:
+            ValueError: an estimator other than `local_reparameterised`: devices draw anew at
+                every read, and this chip has no mechanism that holds a draw.
+        """
+        if estimator is not local_reparameterised:
+            raise ValueError(
+                "Sampling on the chip must be `per_read`: its cells draw anew at every read, "
+                "and it has no mechanism that holds a sample."
+            )
+        return self.draw(self.moments(x), noise)
+
+    def calibrate(self, x: Tensor, noise: Noise) -> None:
+        """Set each tile's ADC range from noisy outputs of calibration inputs.
+
+        The range clips at most 1e-4 of the samples; one range per tile.
+        """
+        mean, deviation = self.moments(x)
+        y = torch.addcmul(mean, deviation, noise.normal(mean))
+        by_tile = y.unflatten(1, (len(self.tiles), self.product.outputs)).transpose(0, 1)
+        ranges = torch.tensor([smallest_range(tile) for tile in by_tile])
+        self.adc_range.copy_(ranges.repeat_interleave(self.product.outputs))
+
+    def activity(self, name: str, x: Tensor, y: Tensor) -> LayerActivity:
+        """Return what one pass costs per image, averaged over the images in `x`.
+
+        Args:
+            name: of the layer.
+            x: inputs of the layer.
+            y: its outputs, whose shape tells the number of positions.
+        """
+        positions = self.product.positions(y)
+        rows, outputs, tiles = self.product.rows, self.product.outputs, len(self.tiles)
+        read = self.spec.cell.read
+        codes = self.dac.codes(x)
+        squares = self._row_sums((codes / self.dac.steps).square())
+        energy = crossbar.read_energy(squares, self.row_conductance, read)
+        driven = float(self._row_sums((codes > 0).to(codes)).sum()) / len(x)
+        out_bits = y[0].numel() * read.input_bits
+        events = Events(
+            tile_reads=positions * tiles,
+            row_drives=driven,
+            integrations=positions * tiles * outputs,
+            conversions=positions * tiles * outputs,
+            accumulations=positions * tiles * outputs,
+            activations=positions * outputs,
+            buffer_bits_read=positions * self.product.fresh_inputs * read.input_bits,
+            buffer_bits_written=out_bits,
+            cell_reads=positions * rows * outputs,
+            array_energy=energy / len(x),
+        )
+        return LayerActivity(name=name, tiles=self.tiles, positions=positions, events=events)
+
+    def _row_sums(self, inputs: Tensor) -> Float[Tensor, " rows"]:
+        """Return the sum of `inputs` over images and positions, for every row."""
+        # The gradient of Σ y = Σ x·W with respect to W adds up, for each weight, its inputs.
+        weight = torch.zeros((1, *self.product.weight_shape[1:]), requires_grad=True)
+        with torch.enable_grad():
+            total = self.product.apply(inputs, weight).sum()
+        (sums,) = torch.autograd.grad(total, weight)
+        return sums.flatten()

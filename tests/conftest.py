@@ -1,6 +1,5 @@
 """What every test stands on: seeds, data, hypothesis profile, and the guard of global state."""
 
-import random
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def global_state() -> dict[str, object]:
-    """Everything that a call may change behind the back of its caller."""
+    """Everything that a call may change behind the back of its caller.
+
+    Python's own `random` is left out: beartype draws from it at every check of a list or tuple.
+    `test_house` forbids its import in the package instead.
+    """
     name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - looked at, not used
     return {
         "torch default dtype": torch.get_default_dtype(),
@@ -55,7 +58,6 @@ def global_state() -> dict[str, object]:
         "torch random state": torch.get_rng_state().numpy().tobytes(),
         "NumPy random state": (name, keys.tobytes(), *rest),
         "NumPy error mode": tuple(np.geterr().items()),
-        "Python random state": random.getstate(),
     }
 
 

@@ -61,7 +61,7 @@ class Accelerator:
         key: Key,
         devices: Devices = "spintronic",
     ) -> "Deployment":
-        """Return the network's hardware twin: every mean-field layer mapped, programmed, calibrated.
+        """Return the hardware twin: every mean-field layer mapped, programmed, calibrated.
 
         Layer by layer, calibration inputs pass through what is already converted, so that DAC and
         ADC ranges contain the noise of the layers before.

@@ -9,7 +9,7 @@ Streams are derived by `numpy.random.SeedSequence`, which hashes the whole path.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class Key:
         return generator
 
 
+@runtime_checkable
 class Noise(Protocol):
     """A source of standard normal numbers: physics and layers take it as an argument."""
 

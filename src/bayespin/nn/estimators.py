@@ -14,7 +14,7 @@ arXiv:1506.02557.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bayespin.cite import cites
 from bayespin.nn.product import Product
@@ -22,6 +22,7 @@ from bayespin.rng import Noise
 from bayespin.shapes import Tensor
 
 
+@runtime_checkable
 class GaussianLayer(Protocol):
     """What an estimator needs of a layer with Gaussian weights."""
 

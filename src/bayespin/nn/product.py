@@ -6,13 +6,14 @@ tests share it, so a new kind of layer is one new product.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 
 from bayespin.shapes import Float, Tensor
 
 
+@runtime_checkable
 class Product(Protocol):
     """A linear map of inputs by a weight tensor."""
 

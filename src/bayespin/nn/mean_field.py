@@ -101,7 +101,7 @@ class MeanFieldLayer(RandomLayer):
         """
         ends = torch.tensor([window.floor, window.cap], dtype=torch.float64)
         low, high = inverse_softplus(ends).to(self.spread.dtype).tolist()
-        self.spread.clamp_(low if window.floor > 0 else None, high if high < math.inf else None)
+        self.spread.clamp_(low, high)  # an open end is infinite here, and moves nothing
 
     def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
         """Return one random output; `estimator` says how the weights' randomness enters."""

@@ -170,6 +170,15 @@ class BitCell:
         )
         return float(variance.sqrt()) / self.read.voltage / self.full_scale
 
+    def sigma_window(self, gain: float, weight_max: float) -> tuple[float, float]:
+        """Return floor and cap of σ in weight units when every input is at full drive.
+
+        √(σ_level² + read noise²) of the lowest and the highest level, at programming temperature.
+        """
+        levels = self.sigma_levels(gain, self.environment.programming_temperature)
+        held = (levels.square() + self.read_noise(gain) ** 2).sqrt() * weight_max
+        return float(held.min()), float(held.max())
+
     def sampling_period(self) -> float:
         """Return the time between two reads of a cell, in seconds: 3 τ of the slowest level."""
         anisotropies = stochastic_mtj.level_anisotropies(self.pillar)

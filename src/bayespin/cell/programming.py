@@ -1,10 +1,11 @@
 """Programming of cells: from wanted Gaussians to what the devices hold, errors included.
 
 Order of events, per cell: the pillars are set to the level nearest to the wanted σ by closed-loop
-write-verify; the minor track junction is moved to its end; then the major junction is moved to
-the level that brings the *measured* cell, pillars in circuit, nearest to the wanted mean. So the
-pillars' mismatch and the stray field's mean shift are corrected up to one level's rounding and
-the placement error of the last write (physics.md §2, §5, §9).
+write-verify; both track junctions are moved to their low ends; then one of them, as the sign of
+what is missing tells, is moved to the level that brings the *measured* cell, pillars in circuit,
+nearest to the wanted mean. So the mismatch of pillars and tracks and the stray field's mean shift
+are corrected up to one level's rounding and the placement error of the last write (physics.md §2,
+§5, §9).
 """
 
 from dataclasses import dataclass, replace
@@ -98,13 +99,13 @@ def program(
     # Both pillars' mean difference is in circuit while the tracks are written.
     offset = gain * (plus.mean - minus.mean)
     needed = wanted.mean.double() * cell.full_scale - offset
-    major, minor = _write_tracks(needed.abs(), cell, noise)
+    raised, lowered = _write_tracks(needed, cell, noise)
     pillars = plus.mean + minus.mean
     cells = ProgrammedCells(
-        mean=torch.where(needed >= 0, major - minor, minor - major) + offset,
+        mean=raised - lowered + offset,
         deviation=gain * (plus.deviation.square() + minus.deviation.square()).sqrt(),
-        noise_conductance=major + minor + gain**2 * pillars,
-        total_conductance=major + minor + pillars,
+        noise_conductance=raised + lowered + gain**2 * pillars,
+        total_conductance=raised + lowered + pillars,
     )
     devices = 4.0 * wanted.mean.numel()
     # One write and one verifying read per device: a lower bound without the loop's repetitions.
@@ -158,12 +159,19 @@ def _pillar(cell: BitCell, anisotropies: Tensor, level: Tensor, noise: KeyedNois
 
 
 def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> tuple[Tensor, Tensor]:
-    """Return conductances of each cell's two track junctions, their difference near `needed`."""
+    """Return conductances of each cell's G+ and G− junction, their difference near `needed`."""
     like = torch.empty(needed.shape, dtype=torch.float64)
     own = [1 + cell.programming.conductance_spread * noise.normal(like) for _ in range(2)]
-    minor = own[1] * _place(torch.zeros(like.shape, dtype=torch.long), cell, noise)
-    level = domain_wall_mtj.nearest_level(cell.track, (needed + minor) / own[0], cell.read.voltage)
-    return own[0] * _place(level, cell, noise), minor
+    end = torch.zeros(like.shape, dtype=torch.long)
+    plus, minus = (own_one * _place(end, cell, noise) for own_one in own)
+    # Two junctions at their ends differ by their mismatch, so that alone tells which one to move.
+    missing = needed - (plus - minus)
+    rising = missing >= 0
+    major, own_major = torch.where(rising, plus, minus), torch.where(rising, *own)
+    target = (major + missing.abs()) / own_major
+    level = domain_wall_mtj.nearest_level(cell.track, target, cell.read.voltage)
+    moved = own_major * _place(level, cell, noise)
+    return torch.where(rising, moved, plus), torch.where(rising, minus, moved)
 
 
 def _place(level: Tensor, cell: BitCell, noise: KeyedNoise) -> Tensor:

@@ -1,6 +1,5 @@
 """The façade: put a trained network on a chip, read it, and see the bill."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,15 +14,13 @@ from bayespin.events import Events, LayerActivity
 from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import Network
-from bayespin.network.prediction import predict
+from bayespin.network.prediction import Execution, predict
 from bayespin.nn.estimators import Sampling, local_reparameterised
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
-
-Progress = Callable[[int, int], None]
 
 Devices = Literal["ideal", "spintronic"]
 """`ideal`: cells hold the wanted Gaussians exactly and read without noise."""
@@ -137,11 +134,10 @@ class Deployment:
         images: Float[Tensor, " images *shape"],
         reads: int,
         key: Key,
-        *,
-        progress: Progress = lambda done, total: None,
+        execution: Execution | None = None,
     ) -> Predictive:
         """Return the predictive distribution over `reads` reads, sampled `per_read`."""
-        return predict(self.network, images, Sampling.PER_READ, reads, key, progress=progress)
+        return predict(self.network, images, Sampling.PER_READ, reads, key, execution)
 
     def activity(self, images: Float[Tensor, " images *shape"], key: Key) -> list[LayerActivity]:
         """Return what every layer does per image and pass, averaged over `images`."""

@@ -71,6 +71,7 @@ class HardwareLayer(RandomLayer):
         self.register_buffer("bias", bias.detach().clone())
         self.register_buffer("adc_range", torch.ones(unrolled[0]))
         self.register_buffer("row_conductance", cells.total_conductance.sum(1))
+        self.clipped_share, self.positions = 0.0, 0
 
     def _cells(self) -> TiledCells:
         return TiledCells(
@@ -117,6 +118,9 @@ class HardwareLayer(RandomLayer):
         by_tile = y.unflatten(1, (len(self.tiles), self.product.outputs)).transpose(0, 1)
         ranges = torch.tensor([smallest_range(tile) for tile in by_tile])
         self.adc_range.copy_(ranges.repeat_interleave(self.product.outputs))
+        clipped = y.abs() > self.product.per_output(self.adc_range)
+        self.clipped_share = float(clipped.double().mean())
+        self.positions = self.product.positions(y)
 
     def activity(self, name: str, x: Tensor, y: Tensor) -> LayerActivity:
         """Return what one pass costs per image, averaged over the images in `x`.
@@ -147,6 +151,16 @@ class HardwareLayer(RandomLayer):
             array_energy=energy / len(x),
         )
         return LayerActivity(name=name, tiles=self.tiles, positions=positions, events=events)
+
+    def programmed_sigma(self, read_noise: float) -> Tensor:
+        """Return each weight's σ in use, in weight units, of the product's weight shape.
+
+        Args:
+            read_noise: equivalent spread of the read noise over weight_max, from the mapping.
+        """
+        by_tile = self.variance.unflatten(0, (len(self.tiles), self.product.outputs))
+        pillars = by_tile.sum(0) / self.spec.input_scale**2
+        return (pillars + (read_noise * self.spec.weight_max) ** 2).sqrt()
 
     def _row_sums(self, inputs: Tensor) -> Float[Tensor, " rows"]:
         """Return the sum of `inputs` over images and positions, for every row."""

@@ -1,0 +1,184 @@
+"""The command line: studies in, tables and pages out.
+
+Heavy modules are imported inside the verbs, so that `--help` needs neither torch nor patience.
+"""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Bayesian neural networks on spintronic in-memory hardware, from physics to joules.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder of run folders.")]
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="A shipped study's name, or a TOML file.")],
+    out: Out = Path("runs"),
+    force: Annotated[bool, typer.Option(help="Begin anew, even if the run is finished.")] = False,
+    set: Annotated[
+        list[str] | None, typer.Option(help="Change a field: training.epochs=5 (repeatable).")
+    ] = None,
+) -> None:
+    """Train, deploy, evaluate and price a study; write a run folder with a report."""
+    from bayespin.report import page
+    from bayespin.study.run import Watch, prepare, run_study
+    from bayespin.study.store import read_results
+
+    chosen = _study(study, set if set is not None else [])
+    folder, _ = prepare(chosen, out)
+    again = folder.finished and not force
+    with _bars() as progress:
+        watch = Watch(
+            progress=progress, table=lambda found: _show(found, "first look: clean images")
+        )
+        final = run_study(chosen, out, force=force, watch=watch, report=page.write)
+    _show(read_results(final), "finished earlier" if again else "")
+    typer.echo(f"Report: {final / 'report.html'}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+) -> None:
+    """Draw report.html of a finished run again."""
+    from bayespin.report import page
+
+    typer.echo(f"Report: {page.write(folder)}")
+
+
+@app.command()
+def studies() -> None:
+    """List the studies of the package."""
+    from bayespin.load import read_resource, resource_names
+
+    for name in resource_names("studies"):
+        typer.echo(f"{name:22s} {read_resource('studies', name)['title']}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which device computes, and where data was found."""
+    from bayespin.study.doctor import findings
+
+    for name, finding in findings():
+        typer.echo(f"{name:16s} {finding}")
+
+
+def _study(name: str, changes: list[str]) -> Any:
+    """Return the study that a name or a path means, with changes applied."""
+    from bayespin.load import InputError, build, read_resource, read_toml
+    from bayespin.study.schema import Study
+
+    if name.endswith(".toml") or "/" in name:
+        content, where = read_toml(Path(name)), name
+    else:
+        content, where = read_resource("studies", name), f"study {name}"
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise InputError(f"Option `--set` must be FIELD=VALUE, but is {change!r}.")
+        _assign(content, path.strip().split("."), value.strip())
+    return build(Study, content, where)
+
+
+def _assign(content: dict[str, Any], path: list[str], text: str) -> None:
+    """Put a TOML value, or else a bare string, at a dotted path."""
+    import tomllib
+
+    from bayespin.load import InputError
+
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in path[:-1]:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise InputError(f"Option `--set` must name a field, but `{'.'.join(path)}` is none.")
+    content[path[-1]] = value
+
+
+def _show(results: dict[str, Any], remark: str) -> None:
+    """Print the results table, at most as wide as the terminal."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from bayespin.report.table import table
+
+    console, found = Console(highlight=False), table(results)
+    stamp = "QUICK: a first look, small statistics" if results["quick"] else ""
+    title = ", ".join(part for part in (results["title"], stamp, remark) if part)
+    grid = RichTable(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, name in enumerate(found.header):
+        grid.add_column(name, justify="left" if index == 0 else "right")
+    for row in found.rows:
+        grid.add_row(*row)
+    console.print(grid)
+    for note in found.notes:
+        console.print(note, style="dim")
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _bars() -> Generator[Any]:
+    """Yield a progress callback that draws bars with time left; silent when not a terminal."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                for earlier in tasks.values():
+                    bars.remove_task(earlier)
+                tasks.clear()
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield advance
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; the same command resumes where this one stopped.", err=True)
+        raise SystemExit(130) from None
+    except Exception as error:
+        # Imported here, so that `--help` does not pay for it.
+        from bayespin.load import InputError
+
+        if not isinstance(error, InputError):
+            raise
+        typer.echo(f"bayespin: {error}", err=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,235 @@
+"""The results file: rows averaged over seeds, and what the report draws beside them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bayespin.chip.accelerator import Accelerator, Deployment
+from bayespin.cost.account import Bill
+from bayespin.cost.baselines import LayerWork, digital_baselines
+from bayespin.cost.components import load_components
+from bayespin.network.models import Network
+from bayespin.nn.hardware import HardwareLayer
+from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.study.schema import Study
+
+SCHEMA_VERSION = 1
+
+NOT_SIMULATED = (
+    "wire and driver resistance (their values stand in the preset; products are free of IR drop)",
+    "correlation between successive reads (reads are taken three correlation times apart)",
+    "read disturb: the shift of a pillar's anisotropy by the read voltage",
+    "change of TMR with the input's amplitude (its value at full read voltage is used)",
+    "offset, nonlinearity and thermal noise of the converters",
+    "loss of programmed levels over time",
+)
+_SCALARS = ("accuracy", "nll", "brier", "ece", "ece_floor", "auroc_epistemic", "auroc_total")
+_LADDERS = ("ood_ece", "ood_signed_error", "ood_accuracy")
+_BILLS = ("energy_j", "energy_high_j", "latency_s", "area_m2")
+
+
+def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the content of results.json without its provenance.
+
+    Rows are means over seeds; `se` holds their standard errors, `seed_rows` the single seeds.
+    Reliability, mapping, σ histograms and examples are those of the first seed.
+    """
+    seed_rows = [row for found in per_seed for row in _rows(study, found)]
+    keys = list(per_seed[0]["rows"])
+    rows = [_mean([r for r in seed_rows if _key(r) == key], study) for key in keys]
+    first = per_seed[0]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": study.name,
+        "title": study.title,
+        "quick": study.quick,
+        "preset": {"name": chip.preset, "hash": chip.preset_hash},
+        "rows": rows,
+        "seed_rows": seed_rows,
+        "reliability": {key: first["rows"][key]["reliability"] for key in keys},
+        "mapping": first["mapping"],
+        "sigma": first["sigma"],
+        "examples": first.get("examples", []),
+        "baselines": baselines(study, first["mapping"]),
+        "checks": checks(study, rows),
+        "not_simulated": list(NOT_SIMULATED),
+    }
+
+
+def _key(row: dict[str, Any]) -> str:
+    return f"{row['model']}/{row['where']}/{row['sampling']}"
+
+
+def _rows(study: Study, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one seed's rows in the shape of the results file."""
+    rows = []
+    for key, values in found["rows"].items():
+        model, where, sampling = key.split("/")
+        ladder = {"0.0": values, **values.get("ladder", {})}
+        bill = found["bills"].get(where)
+        rows.append(
+            {
+                "model": model,
+                "where": where,
+                "sampling": sampling,
+                "seed": found["seed"],
+                "reads": study.evaluation.reads if model == "bnn" else 1,
+                "images": study.data.test_images,
+                **{name: values[name] for name in _SCALARS},
+                "ece_floor_range": values["ece_floor_range"],
+                **{
+                    n: {f: rung[n] for f, rung in ladder.items()}
+                    for n in (*_LADDERS, "ood_entropy")
+                },
+                **{name: bill[name] if bill is not None else None for name in _BILLS},
+                "breakdown": bill["breakdown"] if bill is not None else None,
+            }
+        )
+    return rows
+
+
+def _average(values: Sequence[Any]) -> Any:
+    """Return the mean of numbers, or of mappings and lists element by element; None stays None."""
+    head = values[0]
+    if head is None or isinstance(head, str):
+        return head
+    if isinstance(head, dict):
+        return {name: _average([v[name] for v in values]) for name in head}
+    if isinstance(head, list):
+        return [_average(list(parts)) for parts in zip(*values, strict=True)]
+    return math.fsum(values) / len(values)
+
+
+def _mean(rows: Sequence[dict[str, Any]], study: Study) -> dict[str, Any]:
+    """Return the mean row over seeds, with standard errors."""
+    fixed = ("model", "where", "sampling", "reads", "images")
+    mean = {name: rows[0][name] for name in fixed}
+    rest = {n: [r[n] for r in rows] for n in rows[0] if n not in (*fixed, "seed")}
+    mean |= {name: _average(values) for name, values in rest.items()}
+    mean["seeds"] = list(study.seeds[: len(rows)])
+    mean["se"] = {}
+    if len(rows) > 1:
+        for name in (*_SCALARS, *_BILLS):
+            if rows[0][name] is not None:
+                mean["se"][name] = _standard_error([r[name] for r in rows])
+        for name in _LADDERS:
+            mean["se"][name] = {
+                f: _standard_error([r[name][f] for r in rows]) for f in rows[0][name]
+            }
+    return mean
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
+    return (variance / len(values)) ** 0.5
+
+
+def bill(found: Bill) -> dict[str, Any]:
+    """Return a bill as plain values."""
+    return {
+        "energy_j": found.energy_j,
+        "energy_high_j": found.energy_high_j,
+        "latency_s": found.latency_s,
+        "area_m2": found.area_m2,
+        "breakdown": {
+            "energy_j": dict(found.energy_by_component),
+            "energy_by_layer_j": dict(found.energy_by_layer),
+            "latency_by_layer_s": dict(found.latency_by_layer),
+            "area_m2": dict(found.area_by_component),
+        },
+    }
+
+
+def mapping(deployment: Deployment) -> list[dict[str, Any]]:
+    """Return how each layer is mapped, as plain values."""
+    rows = []
+    for found in deployment.mappings:
+        layer = deployment.network.stages[found.layer]
+        assert isinstance(layer, HardwareLayer)
+        rows.append(
+            {
+                "layer": found.layer,
+                "inputs": layer.product.rows,
+                "outputs": layer.product.outputs,
+                "positions": layer.positions,
+                "weights": found.weights,
+                "tiles": len(layer.tiles),
+                "weight_max": found.weight_max,
+                "gain": found.gain,
+                "input_scale": found.input_scale,
+                "read_noise": found.read_noise * found.weight_max,
+                "window": list(found.window),
+                "clipped": found.clipped,
+                "below_floor": found.below_floor,
+                "above_cap": found.above_cap,
+                "outside_window": found.outside_window,
+                "adc_range": float(layer.adc_range.max()),
+                "adc_clipped": layer.clipped_share,
+            }
+        )
+    return rows
+
+
+def sigma_histograms(network: Network, deployment: Deployment) -> dict[str, Any]:
+    """Return histograms of trained and programmed σ per layer, on common logarithmic edges."""
+    histograms = {}
+    for found in deployment.mappings:
+        software, chip = network.stages[found.layer], deployment.network.stages[found.layer]
+        assert isinstance(software, MeanFieldLayer)
+        assert isinstance(chip, HardwareLayer)
+        target = software.sigma().detach().flatten().double()
+        held = chip.programmed_sigma(found.read_noise).flatten().double()
+        both = torch.cat([target, held, torch.tensor(found.window).double()]).log10()
+        edges = torch.linspace(float(both.min()) - 0.02, float(both.max()) + 0.02, 41).double()
+        histograms[found.layer] = {
+            "edges": (10**edges).tolist(),
+            "target": torch.histogram(target.log10(), edges).hist.int().tolist(),
+            "programmed": torch.histogram(held.log10(), edges).hist.int().tolist(),
+            "window": list(found.window),
+        }
+    return histograms
+
+
+def baselines(study: Study, layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the energy of the same network on digital hardware of the same node."""
+    work = [
+        LayerWork(
+            name=layer["layer"],
+            macs=layer["positions"] * layer["weights"],
+            weights=layer["weights"],
+            outputs=layer["positions"] * layer["outputs"],
+        )
+        for layer in layers
+    ]
+    table = load_components("28nm")
+    return [
+        {"name": found.name, "energy_j": found.energy_j}
+        for found in digital_baselines(work, study.evaluation.reads, table)
+    ]
+
+
+def checks(study: Study, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the study promised beside what was found."""
+    by_key = {_key(row): row for row in rows}
+    frozen, per_read = by_key["bnn/software/frozen"], by_key["bnn/software/per_read"]
+    chip, targets = by_key["bnn/spintronic/per_read"], study.targets
+    gap = max(abs(chip["accuracy"] - twin["accuracy"]) for twin in (frozen, per_read))
+    wanted = (
+        ("software BNN accuracy (frozen)", frozen["accuracy"], ">=", targets.software_accuracy),
+        ("spintronic BNN accuracy", chip["accuracy"], ">=", targets.spintronic_accuracy),
+        ("spintronic BNN ECE", chip["ece"], "<=", targets.spintronic_ece),
+        ("distance to the software twins", gap, "<=", targets.accuracy_gap),
+    )
+    return [
+        {
+            "name": name,
+            "value": value,
+            "target": f"{sign} {target:g}",
+            "met": value >= target if sign == ">=" else value <= target,
+        }
+        for name, value, sign, target in wanted
+        if target is not None
+    ]

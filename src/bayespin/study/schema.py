@@ -1,0 +1,216 @@
+"""What a study is: plain frozen dataclasses, one per section of its TOML file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from bayespin.cell.bit_cell import BitCell
+from bayespin.chip.accelerator import Accelerator
+from bayespin.load import build, read_resource
+from bayespin.network.training import Recipe
+from bayespin.nn.mean_field import SigmaWindow
+from bayespin.units import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which images."""
+
+    set: Literal["fashion-mnist"] = "fashion-mnist"
+    path: str | None = None
+    """Folder with the four IDX files; looked for in the usual places if not given."""
+    foreign: Literal["mnist"] = "mnist"
+    """Images from elsewhere, blended into the test images and held against them."""
+    foreign_path: str | None = None
+    """Folder with MNIST's two test files."""
+    training_images: int = 60_000
+    """Images to train on, those held out included."""
+    held_out: int = 5_000
+    """The last training images, kept for every choice that is made; never trained on."""
+    test_images: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.test_images <= 10_000:
+            raise ValueError(f"`test_images` must be 1 to 10000, but is {self.test_images}.")
+        if not 0 <= self.held_out < self.training_images <= 60_000:
+            raise ValueError(
+                f"`held_out` must be less than `training_images`, and that at most 60000, but they "
+                f"are {self.held_out} and {self.training_images}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How both networks are trained; `kl_weight` and what follows concern the Bayesian one.
+
+    The σ window is what a cell holds at `column_gain` and a full scale of `weight_range`.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    schedule: Literal["cosine", "constant"] = "cosine"
+    kl_weight: float = 0.2
+    estimator: Literal["flipout", "local_reparameterised", "reparameterised"] = (
+        "local_reparameterised"
+    )
+    column_gain: float = 4.0
+    weight_range: float = 0.7
+    sigma_cap: float | None = None
+    """Largest σ in training; the device's if not given."""
+
+    def __post_init__(self) -> None:
+        self.recipe(SigmaWindow())  # refuses what a recipe refuses
+        for name in ("column_gain", "weight_range"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
+
+    def recipe(self, window: SigmaWindow) -> Recipe:
+        """Return the recipe with this σ window."""
+        return Recipe(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            kl_weight=self.kl_weight,
+            estimator=self.estimator,
+            window=window,
+        )
+
+    def window(self, cell: BitCell) -> SigmaWindow:
+        """Return floor and cap of σ that the device holds.
+
+        Raises:
+            ValueError: a gain that the cell lacks, or a cap that no gain of it can hold.
+        """
+        gains = cell.cell.column_gains
+        if self.column_gain not in gains:
+            raise ValueError(
+                f"`training.column_gain` must be one of {', '.join(f'{g:g}' for g in gains)}, "
+                f"but is {self.column_gain:g}."
+            )
+        floor, cap = cell.sigma_window(self.column_gain, self.weight_range)
+        if self.sigma_cap is None:
+            return SigmaWindow(floor=floor, cap=cap)
+        largest = cell.sigma_window(max(gains), self.weight_range)[1]
+        if not floor < self.sigma_cap <= largest:
+            raise ValueError(
+                f"`training.sigma_cap` must be within what the device can hold, {floor:.3g} to "
+                f"{largest:.3g} at a weight range of {self.weight_range:g}, but is "
+                f"{self.sigma_cap:g}."
+            )
+        return SigmaWindow(floor=floor, cap=self.sigma_cap)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """The chip: a preset, and what is changed in it; a change also changes the run's hash."""
+
+    preset: str = "easyplane-50nm"
+    rows: int | None = None
+    outputs_per_adc: int | None = None
+    input_bits: int | None = None
+    adc_bits: int | None = None
+    read_voltage: Annotated[float | None, Unit("V")] = None
+    read_window: Annotated[float | None, Unit("s")] = None
+    use_temperature: Annotated[float | None, Unit("K")] = None
+    pillar_diameter: Annotated[float | None, Unit("m")] = None
+    calibration_images: int = 500
+    """Held-out training images that set the converters' ranges."""
+
+    def accelerator(self) -> Accelerator:
+        """Return the chip.
+
+        Raises:
+            InputError: no such preset.
+            ValueError: a change that is physically impossible.
+        """
+        chip = Accelerator.from_preset(self.preset)
+        cell, layer = chip.cell, chip.cell.pillar.layer
+        read = {"voltage": self.read_voltage, "window": self.read_window,
+                "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
+        layout = {"rows": self.rows, "outputs_per_adc": self.outputs_per_adc}
+        layer = replace(layer, **_given({"diameter": self.pillar_diameter}))
+        cell = replace(
+            cell,
+            pillar=replace(cell.pillar, layer=layer),
+            read=replace(cell.read, **_given(read)),
+            environment=replace(
+                cell.environment, **_given({"use_temperature": self.use_temperature})
+            ),
+        )
+        return replace(chip, cell=cell, layout=replace(chip.layout, **_given(layout)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How predictions are judged."""
+
+    reads: int
+    """Monte-Carlo passes per image."""
+    blends: tuple[float, ...]
+    """Fractions f of foreign image in the ladder x = (1 − f) x_in + f x_foreign; 0 is added."""
+    ladder_images: int = 10_000
+    """Test images of the rungs other than f = 0 and f = 0.5, which use all."""
+
+    def __post_init__(self) -> None:
+        if self.reads < 2:
+            raise ValueError(f"`reads` must be at least 2, but is {self.reads}.")
+        if self.ladder_images < 1:
+            raise ValueError(f"`ladder_images` must be at least 1, but is {self.ladder_images}.")
+        for blend in self.blends:
+            if not 0 <= blend < 1:
+                raise ValueError(f"`blends` must lie in [0, 1), but hold {blend}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What a study promises; the report says plainly what was met."""
+
+    software_accuracy: float | None = None
+    """Least accuracy of the Bayesian network in software, `frozen`."""
+    spintronic_accuracy: float | None = None
+    """Least accuracy on the chip."""
+    spintronic_ece: float | None = None
+    """Largest calibration error on the chip."""
+    accuracy_gap: float | None = None
+    """Largest distance in accuracy between the chip and either software twin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A whole study.
+
+    Raises:
+        ValueError: no seed, or a seed given twice.
+    """
+
+    name: str
+    title: str
+    quick: bool = False
+    """Stamped on every table, page and file of results that are only a first look."""
+    seeds: tuple[int, ...] = (0,)
+    data: Data = field(default_factory=Data)
+    training: Training
+    hardware: Hardware = field(default_factory=Hardware)
+    evaluation: Evaluation
+    targets: Targets = field(default_factory=Targets)
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(
+                f"`seeds` must be distinct numbers from 0 upwards, but are {list(self.seeds)}."
+            )
+
+
+def _given(changes: Mapping[str, object]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def shipped(name: str) -> Study:
+    """Return a study of the package by name.
+
+    Raises:
+        InputError: no such study; the sentence names the nearest one.
+    """
+    return build(Study, read_resource("studies", name), f"study {name}")

@@ -64,5 +64,5 @@ class Adc:
 def smallest_range(y: Float[Tensor, "..."], clipped_share: float = 1e-4) -> float:
     """Return the smallest range that clips at most `clipped_share` of the samples `y`."""
     magnitude = y.abs().flatten()
-    rank = max(1, int(magnitude.numel() * (1 - clipped_share)))
+    rank = max(1, magnitude.numel() - int(magnitude.numel() * clipped_share))
     return max(float(magnitude.kthvalue(rank).values), torch.finfo(y.dtype).tiny)

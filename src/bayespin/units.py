@@ -26,7 +26,7 @@ _DIMENSIONS = {
 
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*)$", re.DOTALL)
-_FACTOR = re.compile(r"([A-Za-zµμΩ1]+?)\^?([-+]?\d+)?$")
+_FACTOR = re.compile(r"([A-Za-zµμΩ1]+?)(?:\^?([-+]?\d{1,2}))?$")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def parse(text: str, unit: str) -> float:
         scale, dimension = _expression(match[2])
     except ValueError as error:
         raise ValueError(f"must be {wanted}, but has the unknown unit {str(error)!r}") from None
-    if dimension != _expression(unit)[1]:
+    except ArithmeticError:  # "am99": no float holds its scale
+        raise ValueError(f"must be {wanted}, but is {text!r}") from None
+    if dimension != _expression(unit)[1] or not 0 < scale < math.inf:
         raise ValueError(f"must be {wanted}, but is {text!r}")
     # Through a decimal string, so that "1.2 nm" is 1.2e-9 to the last bit.
     exponent = math.log10(scale)

@@ -21,8 +21,11 @@ def _word(part: int | str) -> int:
     """Map a path part to a non-negative integer, the same on every machine and in every run."""
     if isinstance(part, str):
         return int.from_bytes(hashlib.blake2b(part.encode(), digest_size=8).digest(), "little")
-    if part < 0:
-        raise ValueError(f"Argument `path` must hold non-negative integers, but holds {part}.")
+    # Larger ones would spread over the words of the next parts: 5 + 2**32 would be (5, 1).
+    if not 0 <= part < 2**32:
+        raise ValueError(
+            f"Argument `path` must hold integers from 0 to 2^32 - 1, but holds {part}."
+        )
     return part
 
 
@@ -40,7 +43,7 @@ class Key:
         """Return the key from which a study derives all others.
 
         Raises:
-            ValueError: `seed` is negative.
+            ValueError: `seed` is negative or above 2^32 - 1.
         """
         return cls((_word(seed),))
 

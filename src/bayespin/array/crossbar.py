@@ -168,4 +168,5 @@ def read_energy(
         conductance: summed conductance of all cells on each row, in siemens.
         read: voltage and window.
     """
-    return float((drive_squared.double() @ conductance).sum()) * read.voltage**2 * read.window
+    siemens = float(drive_squared.double() @ conductance.double())
+    return siemens * read.voltage**2 * read.window

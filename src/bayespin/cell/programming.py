@@ -99,13 +99,13 @@ def program(
     # Both pillars' mean difference is in circuit while the tracks are written.
     offset = gain * (plus.mean - minus.mean)
     needed = wanted.mean.double() * cell.full_scale - offset
-    raised, lowered = _write_tracks(needed, cell, noise)
+    track_plus, track_minus = _write_tracks(needed, cell, noise)
     pillars = plus.mean + minus.mean
     cells = ProgrammedCells(
-        mean=raised - lowered + offset,
+        mean=track_plus - track_minus + offset,
         deviation=gain * (plus.deviation.square() + minus.deviation.square()).sqrt(),
-        noise_conductance=raised + lowered + gain**2 * pillars,
-        total_conductance=raised + lowered + pillars,
+        noise_conductance=track_plus + track_minus + gain**2 * pillars,
+        total_conductance=track_plus + track_minus + pillars,
     )
     devices = 4.0 * wanted.mean.numel()
     # One write and one verifying read per device: a lower bound without the loop's repetitions.
@@ -167,7 +167,8 @@ def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> tuple[Ten
     # Two junctions at their ends differ by their mismatch, so that alone tells which one to move.
     missing = needed - (plus - minus)
     rising = missing >= 0
-    major, own_major = torch.where(rising, plus, minus), torch.where(rising, *own)
+    major = torch.where(rising, plus, minus)
+    own_major = torch.where(rising, own[0], own[1])
     target = (major + missing.abs()) / own_major
     level = domain_wall_mtj.nearest_level(cell.track, target, cell.read.voltage)
     moved = own_major * _place(level, cell, noise)

@@ -25,6 +25,8 @@ _INPUT_QUANTILES = (0.98, 0.99, 0.995, 0.999, 1.0)
 """Input scales to choose from, as quantiles of the active inputs."""
 _MOST_OUTSIDE = 0.5
 """Share of weights outside the window beyond which a layer is refused."""
+_TOLERANCE = 1.1
+"""Factor beyond the window that is no reason to refuse: rounding inside it costs as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,11 +240,13 @@ def _require_finite(name: str, mean: Tensor, sigma: Tensor) -> None:
 
 
 def _require_fit(mapping: LayerMapping, sigma: Tensor) -> None:
-    if mapping.outside_window > _MOST_OUTSIDE * mapping.weights:
+    floor, cap = mapping.window[0] / _TOLERANCE, mapping.window[1] * _TOLERANCE
+    outside = int(((sigma < floor) | (sigma > cap)).sum())
+    if outside > _MOST_OUTSIDE * mapping.weights:
         raise ValueError(
             f"Layer `{mapping.layer}` must have σ within what the device can hold, "
             f"{mapping.window[0]:.3g} to {mapping.window[1]:.3g} at a weight range of "
-            f"±{mapping.weight_max:.3g}, but {mapping.outside_window} of its {mapping.weights} "
-            f"weights are outside (σ from {float(sigma.min()):.3g} to {float(sigma.max()):.3g}); "
+            f"±{mapping.weight_max:.3g}, but {outside} of its {mapping.weights} "
+            f"weights are far off (σ from {float(sigma.min()):.3g} to {float(sigma.max()):.3g}); "
             f"train with a σ window."
         )

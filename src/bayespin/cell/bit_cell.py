@@ -55,8 +55,16 @@ class Programming:
     """Relative device-to-device spread of G0, pillars and tracks."""
     stray_field: Annotated[float, Unit("T")]
     """Residual field along a pillar's read-out axis."""
+    verify_tolerance: float
+    """Error of a programmed mean, in track level steps, beyond which the cell is written again."""
+    verify_attempts: int
+    """Most attempts per cell."""
 
     def __post_init__(self) -> None:
+        if self.verify_attempts < 1:
+            raise ValueError(
+                f"`verify_attempts` must be at least 1, but is {self.verify_attempts}."
+            )
         for name in self.__dataclass_fields__:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")

@@ -99,17 +99,21 @@ def program(
     # Both pillars' mean difference is in circuit while the tracks are written.
     offset = gain * (plus.mean - minus.mean)
     needed = wanted.mean.double() * cell.full_scale - offset
-    track_plus, track_minus = _write_tracks(needed, cell, noise)
+    tracks = _write_tracks(needed, cell, noise)
     pillars = plus.mean + minus.mean
     cells = ProgrammedCells(
-        mean=track_plus - track_minus + offset,
+        mean=tracks.plus - tracks.minus + offset,
         deviation=gain * (plus.deviation.square() + minus.deviation.square()).sqrt(),
-        noise_conductance=track_plus + track_minus + gain**2 * pillars,
-        total_conductance=track_plus + track_minus + pillars,
+        noise_conductance=tracks.plus + tracks.minus + gain**2 * pillars,
+        total_conductance=tracks.plus + tracks.minus + pillars,
     )
-    devices = 4.0 * wanted.mean.numel()
-    # One write and one verifying read per device: a lower bound without the loop's repetitions.
-    return cells, Events(write_pulses=devices, verify_reads=devices)
+    # Per attempt both tracks go to their ends and one moves on, with a verifying read after each;
+    # per pillar one write and one read, a lower bound without its own loop's repetitions.
+    attempts, weights = float(tracks.attempts.sum()), wanted.mean.numel()
+    events = Events(
+        write_pulses=3 * attempts + 2 * weights, verify_reads=2 * attempts + 2 * weights
+    )
+    return cells, events
 
 
 def held_sigma(levels: Float[Tensor, " levels"], read_noise: float) -> Float[Tensor, " levels"]:
@@ -158,11 +162,42 @@ def _pillar(cell: BitCell, anisotropies: Tensor, level: Tensor, noise: KeyedNois
     )
 
 
-def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> tuple[Tensor, Tensor]:
-    """Return conductances of each cell's G+ and G− junction, their difference near `needed`."""
-    like = torch.empty(needed.shape, dtype=torch.float64)
-    own = [1 + cell.programming.conductance_spread * noise.normal(like) for _ in range(2)]
-    end = torch.zeros(like.shape, dtype=torch.long)
+@dataclass(frozen=True, kw_only=True)
+class _Tracks:
+    """Both junctions of each cell, and how many times each pair was written."""
+
+    plus: Tensor
+    minus: Tensor
+    attempts: Tensor
+
+
+def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> _Tracks:
+    """Write G+ and G− until their difference is within the tolerance of `needed`.
+
+    A cell whose verified error exceeds `verify_tolerance` level steps is written anew, with new
+    placement errors, up to `verify_attempts` times; its last state stays. Wall placement thus
+    serves as dither: the pair reaches values between the levels.
+    """
+    rules, like = cell.programming, torch.empty(needed.shape, dtype=torch.float64)
+    own = [1 + rules.conductance_spread * noise.normal(like) for _ in range(2)]
+    tolerance = rules.verify_tolerance * cell.full_scale / (cell.track.levels - 1)
+    plus, minus = _attempt(needed, own, cell, noise)
+    attempts = torch.ones_like(needed)
+    for _ in range(rules.verify_attempts - 1):
+        pending = (needed - (plus - minus)).abs() > tolerance
+        again = _attempt(needed, own, cell, noise)
+        plus, minus = (
+            torch.where(pending, new, old) for new, old in zip(again, (plus, minus), strict=True)
+        )
+        attempts = attempts + pending
+    return _Tracks(plus=plus, minus=minus, attempts=attempts)
+
+
+def _attempt(
+    needed: Tensor, own: list[Tensor], cell: BitCell, noise: KeyedNoise
+) -> tuple[Tensor, Tensor]:
+    """Return conductances of G+ and G− after both went to their ends and the major one moved."""
+    end = torch.zeros(needed.shape, dtype=torch.long)
     plus, minus = (own_one * _place(end, cell, noise) for own_one in own)
     # Two junctions at their ends differ by their mismatch, so that alone tells which one to move.
     missing = needed - (plus - minus)

@@ -11,6 +11,7 @@ large ones leave weak drives that drown in read noise. The divergence weighs all
 posterior's own units. Read noise is part of σ': what it already supplies, the pillars need not.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -95,12 +96,18 @@ def input_statistics(x: Tensor, code_noise: Float[Tensor, " codes"]) -> list[Inp
 
 
 def level_error(cell: BitCell) -> float:
-    """Return the expected error of a programmed mean over w_max: rounding and placement.
+    """Return the expected error of a programmed mean over w_max.
 
-    One step is 1/(levels − 1); rounding adds 1/√12 of it, the last write its placement error.
+    One write errs by s = √(1/12 + p²) level steps: rounding, and the placement p of the junction
+    that moved last. It ends within the tolerance t with probability q ≈ 2t/(√(2π) s), and is then
+    uniform in ±t; after n attempts the share (1 − q)^n keeps s. One step is w_max/(levels − 1).
     """
-    step = 1 / (cell.track.levels - 1)
-    return step * (1 / 12 + cell.track.placement_error**2) ** 0.5
+    rules, placement = cell.programming, cell.track.placement_error
+    single = (1 / 12 + placement**2) ** 0.5
+    caught = min(1.0, 2 * rules.verify_tolerance / ((2 * math.pi) ** 0.5 * single))
+    left = (1 - caught) ** rules.verify_attempts
+    square = (1 - left) * rules.verify_tolerance**2 / 3 + left * single**2
+    return square**0.5 / (cell.track.levels - 1)
 
 
 def choose(

@@ -168,7 +168,7 @@ class Targets:
     """What a study promises; the report says plainly what was met."""
 
     software_accuracy: float | None = None
-    """Least accuracy of the Bayesian network in software, `frozen`."""
+    """Least accuracy of the Bayesian network in software, in either sampling."""
     spintronic_accuracy: float | None = None
     """Least accuracy on the chip."""
     spintronic_ece: float | None = None

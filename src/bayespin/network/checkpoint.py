@@ -32,24 +32,26 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def _fill(path: Path, network: Network, tensors: dict[str, Tensor]) -> None:
-    wanted = network.state_dict()
-    missing = sorted(set(wanted) - set(tensors))
-    wrong = [k for k in wanted if k in tensors and tensors[k].shape != wanted[k].shape]
-    if missing or wrong:
-        name = (missing + wrong)[0]
-        raise InputError(
-            f"Checkpoint `{path}` must hold `{name}` of shape {tuple(wanted[name].shape)}, "
-            f"but does not; it is of another network."
-        )
-    values = {k: tensors[k] for k in wanted}
-    damaged = [k for k, v in values.items() if not bool(torch.isfinite(v).all())]
-    if damaged:
-        raise InputError(
-            f"Checkpoint `{path}` must hold finite numbers, but `{damaged[0]}` holds NaN or "
-            f"infinity; train the network anew."
-        )
-    network.load_state_dict(values)
+def _checked(
+    path: Path, tensors: dict[str, Tensor], wanted: dict[str, torch.Size]
+) -> dict[str, Tensor]:
+    """Return the wanted tensors, all there, of the wanted shapes, and finite."""
+    for name, shape in wanted.items():
+        if name not in tensors or tensors[name].shape != shape:
+            raise InputError(
+                f"Checkpoint `{path}` must hold `{name}` of shape {tuple(shape)}, "
+                f"but does not; it is of another network or another step."
+            )
+        if not bool(torch.isfinite(tensors[name]).all()):
+            raise InputError(
+                f"Checkpoint `{path}` must hold finite numbers, but `{name}` holds NaN or "
+                f"infinity; train the network anew."
+            )
+    return {name: tensors[name] for name in wanted}
+
+
+def _shapes(network: Network) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in network.state_dict().items()}
 
 
 def save_network(path: Path, network: Network) -> None:
@@ -64,7 +66,7 @@ def load_network(path: Path, network: Network) -> Network:
         InputError: a damaged file, another network's file, or values that are not finite.
     """
     tensors, _ = _read(path)
-    _fill(path, network, tensors)
+    network.load_state_dict(_checked(path, tensors, _shapes(network)))
     return network
 
 
@@ -81,14 +83,21 @@ def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int
     """Restore network and optimiser; return the number of whole epochs done, 0 without a file.
 
     Raises:
-        InputError: a damaged file, or another network's.
+        InputError: a damaged file, another network's or another step's, or values that are not
+            finite.
     """
     if not path.exists():
         return 0
     tensors, metadata = _read(path)
-    _fill(path, network, tensors)
+    network_state = _checked(path, tensors, _shapes(network))
+    moments = {}
     for name, parameter in network.named_parameters():
-        optimiser.state[parameter] = {
-            field: tensors[f"adam.{field}.{name}"] for field in ("step", "exp_avg", "exp_avg_sq")
-        }
+        shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+        wanted = {f"adam.{field}.{name}": shape for field, shape in shapes.items()}
+        found = _checked(path, tensors, wanted)
+        moments[parameter] = {key.split(".")[1]: value for key, value in found.items()}
+    # Only now, with everything known to be there, is anything changed.
+    network.load_state_dict(network_state)
+    for parameter, found in moments.items():
+        optimiser.state[parameter] = found
     return int(metadata["epochs"])

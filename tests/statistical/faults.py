@@ -7,11 +7,13 @@ A fault names one attribute of the package and what stands there when the progra
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
 import torch
+
+from bayespin.cell import programming
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,93 @@ def _unpaired(right):
     return paired
 
 
+def _pillars_out_of_the_loop(right):
+    """Writes the tracks as if the pillars' means were equal."""
+
+    def program(wanted, cell, gain, key):
+        pillar, write, means = programming._pillar, programming._write_tracks, []
+
+        def seen(*arguments):
+            means.append((found := pillar(*arguments)).mean)
+            return found
+
+        def blind(needed, *arguments):
+            return write(needed + gain * (means[0] - means[1]), *arguments)
+
+        with (
+            patch.object(programming, "_pillar", seen),
+            patch.object(programming, "_write_tracks", blind),
+        ):
+            return right(wanted, cell, gain, key)
+
+    return program
+
+
+def _more_missed_steps(right):
+    def place(level, cell, noise):
+        chance = 2 * cell.track.missed_step_probability
+        return right(
+            level, replace(cell, track=replace(cell.track, missed_step_probability=chance)), noise
+        )
+
+    return place
+
+
+def _edge_row_lost(right):
+    def masks(rows, tile_rows):
+        found = right(rows, tile_rows).clone()
+        for tile in found:
+            tile[tile.nonzero()[-1]] = False
+        return found
+
+    return masks
+
+
+def _truncating(_right):
+    def convert(adc, y, full_range):
+        step = full_range / adc.half_steps
+        return y.div_(step).floor_().clamp_(-adc.half_steps, adc.half_steps).mul_(step)
+
+    return convert
+
+
+def _noisy_zero(right):
+    def code_noise(read, temperature):
+        found = right(read, temperature).clone()
+        found[0] = found[1]
+        return found
+
+    return code_noise
+
+
 FAULTS = {
     fault.name: fault
     for fault in (
+        Fault(
+            "pillars out of the programming loop",
+            "bayespin.cell.programming:program",
+            _pillars_out_of_the_loop,
+        ),
+        Fault(
+            "missed steps twice as often", "bayespin.cell.programming:_place", _more_missed_steps
+        ),
+        Fault("last row of every tile lost", "bayespin.array.crossbar:tile_masks", _edge_row_lost),
+        Fault(
+            "read noise of the moments x1.1",
+            "bayespin.array.crossbar:moments",
+            lambda right: (
+                lambda codes, cells, apply: right(
+                    codes, replace(cells, noise=1.1 * cells.noise), apply
+                )
+            ),
+        ),
+        Fault("code zero conducts noise", "bayespin.array.crossbar:code_noise", _noisy_zero),
+        Fault(
+            "ADC off by one",
+            "bayespin.array.converter:Adc.half_steps",
+            lambda _right: property(lambda adc: 2 ** (adc.bits - 1)),
+        ),
+        Fault("ADC truncates", "bayespin.array.converter:Adc.convert_", _truncating),
         Fault(
             "noise power x1.04",
             "bayespin.rng:KeyedNoise.normal",

@@ -7,6 +7,8 @@ import torch
 from scipy import stats
 
 from bayespin.rng import Key, KeyedNoise
+from tests.array import test_converter, test_crossbar
+from tests.cell import test_programming
 from tests.network.metrics import (
     test_calibration,
     test_comparison,
@@ -52,11 +54,37 @@ def ece_edges():
     test_calibration.test_confidences_on_bin_edges_fall_where_torchmetrics_puts_them(torch.float64)
 
 
+def moments_equal_brute_force_exactly():
+    test_crossbar.test_moments_are_those_of_brute_force_exactly(4)
+
+
+def brute_force_has_the_moments():
+    test_crossbar.brute_force_has_these_moments(5, 30.0)
+
+
+def quantiser_noise():
+    test_converter.test_noise_of_an_ideal_quantiser(4)
+
+
 CAUGHT_BY: dict[str, tuple[Callable[[], None], ...]] = {
     "noise power x1.04": (noise_has_unit_power,),
     "noise with a mean of 0.02": (noise_has_no_mean,),
     "uniform noise of the right variance": (noise_is_normal,),
     "child keys ignore their last part": (neighbouring_streams_are_independent,),
+    "pillars out of the programming loop": (test_programming.means_close_on_what_is_wanted,),
+    "missed steps twice as often": (test_programming.missed_steps_are_as_frequent_as_stated,),
+    "last row of every tile lost": (
+        test_crossbar.tiles_cover_every_row_once,
+        test_crossbar.test_moments_are_the_plain_sums,
+    ),
+    "read noise of the moments x1.1": (
+        test_crossbar.test_moments_are_the_plain_sums,
+        moments_equal_brute_force_exactly,
+        brute_force_has_the_moments,
+    ),
+    "code zero conducts noise": (test_crossbar.zero_codes_conduct_nothing,),
+    "ADC off by one": (test_converter.adc_codes_and_ends,),
+    "ADC truncates": (quantiser_noise,),
     "calibration bins off by one": (ece_equals_torchmetrics, ece_edges),
     "calibration bins closed above": (ece_edges,),
     "labels of the floor drawn too often right": (

@@ -1,0 +1,224 @@
+"""The moment path against brute force and against plain sums, for every cut into tiles."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import linear
+
+from bayespin.array import crossbar
+from bayespin.array.crossbar import ArrayLayout
+from bayespin.cell.bit_cell import BitCell
+from bayespin.cell.programming import ProgrammedCells, WantedCells, ideal_cells, program
+from bayespin.physics import transport
+from bayespin.rng import InjectedNoise, Key, KeyedNoise
+from tests.statistical.check import mean_is, required_samples, variance_is
+
+CELL = BitCell.preset()
+READ, KELVIN = CELL.read, 320.0
+ROWS, OUTPUTS, TOP = 11, 3, 255
+SCALE = 1 / CELL.full_scale
+K_B, Q = 1.380649e-23, 1.602176634e-19
+
+
+@cache
+def chip(rows=ROWS, outputs=OUTPUTS, seed=0) -> ProgrammedCells:
+    draw = KeyedNoise.from_key(Key.root(seed).child("wanted"))
+    mean = 0.3 * draw.normal(torch.empty(rows, outputs, dtype=torch.float64))
+    wanted = WantedCells(mean=mean, sigma=0.03 + 0.05 * mean.abs(), read_noise=0.012)
+    return program(wanted, CELL, 4.0, Key.root(seed))[0]
+
+
+def tiled(cells, tile_rows=128, heat=1.0):
+    """Tiles in double precision; `heat` multiplies the power of the read noise."""
+    tiles = crossbar.tile_cells(cells, tile_rows, READ, KELVIN, SCALE)
+    return replace(
+        tiles,
+        mean=tiles.mean.double(),
+        variance=tiles.variance.double(),
+        noise=tiles.noise.double() * heat,
+        code_noise=tiles.code_noise.double(),
+    )
+
+
+def some_codes(images=1, rows=ROWS):
+    generator = Key.root(images).child("codes", rows).generator()
+    codes = torch.randint(0, TOP + 1, (images, rows), generator=generator).double()
+    codes[:, 0] = 0
+    return codes
+
+
+def test_moments_are_the_plain_sums():
+    cells, codes = chip(), some_codes(4)
+    mean, deviation = crossbar.moments(codes, tiled(cells), linear)
+    heat = crossbar.code_noise(READ, KELVIN)
+    for image in range(4):
+        for j in range(OUTPUTS):
+            total, variance = 0.0, 0.0
+            for i in range(ROWS):
+                code = int(codes[image, i])
+                total += code / TOP * float(cells.mean[i, j])
+                variance += (code / TOP * float(cells.deviation[i, j])) ** 2
+                variance += float(heat[code] * cells.noise_conductance[i, j])
+            # Tiles store float32, hence 1e-6; their arithmetic here is double.
+            assert float(mean[image, j]) == pytest.approx(total * SCALE, rel=1e-5, abs=1e-6)
+            assert float(deviation[image, j]) == pytest.approx(
+                math.sqrt(variance) * SCALE, rel=1e-6
+            )
+
+
+@pytest.mark.parametrize("tile_rows", [1, 4, 128])
+def test_moments_are_those_of_brute_force_exactly(tile_rows):
+    """The variance of a linear form is the sum of its squared coefficients, got one by one."""
+    tiles, codes = tiled(chip(), tile_rows, heat=30.0), some_codes().expand(ROWS, ROWS).clone()
+    shape = (ROWS, len(tiles.mean), ROWS)
+    silent = torch.zeros(shape, dtype=torch.float64)
+    single = torch.eye(ROWS, dtype=torch.float64)[:, None, :].expand(shape)
+    centre = crossbar.brute_force(codes, tiles, InjectedNoise([silent, silent]))
+    parts = [
+        crossbar.brute_force(codes, tiles, InjectedNoise(draws)) - centre
+        for draws in ([single, silent], [silent, single])
+    ]
+    mean, deviation = crossbar.moments(codes, tiles, linear)
+    assert torch.allclose(mean, centre, rtol=1e-12, atol=1e-14)
+    variance = sum(part.square().sum(0) for part in parts)
+    assert torch.allclose(deviation[0].square(), variance, rtol=1e-12)
+    assert float(parts[1].square().sum()) > 0.1 * float(parts[0].square().sum())
+
+
+def brute_force_has_these_moments(tile_rows, heat):
+    """Sees 1.5 % of a standard deviation in the mean and 2 % of the variance, pooled."""
+    tiles = tiled(chip(), tile_rows, heat)
+    count = -(-required_samples(math.sqrt(2), 0.02) // len(tiles.mean))
+    codes = some_codes().expand(count, ROWS).clone()
+    draws = crossbar.brute_force(codes, tiles, KeyedNoise.from_key(Key.root(tile_rows)))
+    mean, deviation = crossbar.moments(codes[:1], tiles, linear)
+    score = (draws - mean) / deviation
+    mean_is(score, 0.0)
+    variance_is(score, 1.0)
+
+
+@pytest.mark.parametrize("tile_rows,heat", [(128, 1.0), (4, 1.0), (5, 30.0)])
+def test_brute_force_has_the_moments(tile_rows, heat):
+    brute_force_has_these_moments(tile_rows, heat)
+
+
+def tiles_cover_every_row_once():
+    for rows, tile_rows in [(1, 1), (7, 3), (9, 3), (128, 128), (129, 128), (300, 128), (5, 8)]:
+        masks = crossbar.tile_masks(rows, tile_rows)
+        assert masks.sum(0).tolist() == [1] * rows
+        assert int(masks.sum(1).max()) <= tile_rows
+        shapes = crossbar.tile_shapes(rows, 2, tile_rows)
+        assert [shape.rows for shape in shapes] == masks.sum(1).tolist()
+        assert {shape.outputs for shape in shapes} == {2}
+
+
+def test_tiles_cover_every_row_once():
+    tiles_cover_every_row_once()
+
+
+@given(tile_rows=st.integers(1, 2 * ROWS))
+def test_any_tiling_has_the_same_sums(tile_rows):
+    cells, codes = chip(), some_codes(3)
+    sums = []
+    for size in (tile_rows, ROWS):
+        mean, deviation = crossbar.moments(codes, tiled(cells, size), linear)
+        tiles = -(-ROWS // size)
+        sums.append([y.unflatten(1, (tiles, OUTPUTS)).sum(1) for y in (mean, deviation.square())])
+    for one, other in zip(*sums, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+def test_rows_and_outputs_may_be_permuted():
+    cells, codes = chip(), some_codes(3)
+    rows, outputs = torch.randperm(ROWS, generator=Key.root(1).generator()), torch.tensor([2, 0, 1])
+    moved = ProgrammedCells(**{k: v[rows][:, outputs] for k, v in vars(cells).items()})
+    straight = crossbar.moments(codes, tiled(cells), linear)
+    crossed = crossbar.moments(codes[:, rows], tiled(moved), linear)
+    for one, other in zip(straight, crossed, strict=True):
+        assert torch.allclose(one[:, outputs], other, rtol=1e-12, atol=1e-14)
+
+
+def test_ideal_cells_give_the_matrix_product_and_no_read_noise():
+    mean, codes = 0.1 * torch.arange(12.0).reshape(4, 3), some_codes(2, 4)
+    cells = ideal_cells(WantedCells(mean=mean, sigma=0.1 * mean, read_noise=0.0), CELL)
+    found, deviation = crossbar.moments(codes, tiled(cells), linear)
+    x = codes / TOP
+    assert torch.allclose(found, x @ mean.double(), rtol=1e-6)
+    assert torch.allclose(
+        deviation, (x.square() @ (0.1 * mean.double()).square()).sqrt(), rtol=1e-6
+    )
+
+
+def zero_codes_conduct_nothing():
+    assert float(crossbar.code_noise(READ, KELVIN)[0]) == 0.0
+    mean, deviation = crossbar.moments(torch.zeros(2, ROWS).double(), tiled(chip()), linear)
+    assert not bool(mean.any())
+    assert not bool(deviation.any())
+
+
+def test_zero_codes_conduct_nothing():
+    zero_codes_conduct_nothing()
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_code_noise_of_every_code(bits):
+    """h = 2kT/(T_r V²) · y coth y, y = q x V/2kT."""
+    read = replace(READ, input_bits=bits)
+    found = crossbar.code_noise(read, KELVIN)
+    assert len(found) == 2**bits
+    for code in range(1, 2**bits):
+        voltage = read.voltage * code / (2**bits - 1)
+        y = Q * voltage / (2 * K_B * KELVIN)
+        hand = 2 * K_B * KELVIN / (read.window * read.voltage**2) * y / math.tanh(y)
+        assert float(found[code]) == pytest.approx(hand, rel=1e-9)
+        current = transport.mean_current_variance(torch.tensor(1.0), voltage, KELVIN, read.window)
+        assert float(found[code]) == pytest.approx(float(current) / read.voltage**2, rel=1e-6)
+    assert bool((found.diff() > 0).all())
+
+
+def test_limits_of_code_noise():
+    """Johnson noise at the smallest of 4095 codes, shot noise q|I|/T_r far above 2kT/q."""
+    fine = crossbar.code_noise(replace(READ, input_bits=12), KELVIN)
+    johnson = 2 * K_B * KELVIN / (READ.window * READ.voltage**2)
+    assert float(fine[1]) == pytest.approx(johnson, rel=1e-7)
+    loud = crossbar.code_noise(replace(READ, voltage=10.0), KELVIN)
+    assert float(loud[-1]) == pytest.approx(Q * 10.0 / (READ.window * 10.0**2), rel=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_read_energy_is_the_sum_over_cells(dtype):
+    cells, codes = chip(), some_codes(5)
+    energy = 0.0
+    for image in codes.tolist():
+        for code, row in zip(image, cells.total_conductance.tolist(), strict=True):
+            voltage = READ.voltage * code / TOP
+            energy += sum(voltage**2 * siemens * READ.window for siemens in row)
+    squares = (codes / TOP).square().sum(0).to(dtype)
+    conductance = cells.total_conductance.sum(1)
+    found = crossbar.read_energy(squares, conductance, READ)
+    assert found == pytest.approx(energy, rel=1e-9 if dtype is torch.float64 else 1e-6)
+    # Single-precision conductances, such as ideal cells have, are as good.
+    single = crossbar.read_energy(squares, conductance.float(), READ)
+    assert single == pytest.approx(energy, rel=1e-6)
+
+
+def test_read_noise_of_the_cell_is_that_of_its_tile():
+    """One mid-scale cell at full input: `BitCell.read_noise` and h · N of the array agree."""
+    conductance = sum(CELL.track_window) + 4.0**2 * 2 * CELL.pillar_conductance
+    heat = float(crossbar.code_noise(READ, KELVIN)[-1]) * conductance
+    assert math.sqrt(heat) * SCALE == pytest.approx(CELL.read_noise(4.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("name,value", [("rows", 0), ("outputs_per_adc", 0),
+    ("cell_wire_resistance", -1.0), ("driver_resistance", math.nan)])  # fmt: skip
+def test_impossible_layouts_are_refused(name, value):
+    layout = ArrayLayout(
+        rows=128, outputs_per_adc=2, cell_wire_resistance=4.0, driver_resistance=500.0
+    )
+    with pytest.raises(ValueError, match=f"^`{name}` must .*, but is {value}"):
+        replace(layout, **{name: value})

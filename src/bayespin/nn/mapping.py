@@ -20,8 +20,8 @@ from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.programming import WantedCells, held_sigma, sigma_level
 from bayespin.shapes import Float, Tensor
 
-_WEIGHT_FRACTIONS = (0.1, 1.0, 37)
-"""Full scales to choose from, as fractions of the largest |μ|."""
+_WEIGHT_FRACTIONS = (*(0.1 + 0.025 * i for i in range(37)), *(1.1**i for i in range(1, 23)))
+"""Full scales to choose from, as fractions of the largest |μ|: 0.1 to 1, and on to 8 for wide σ."""
 _INPUT_QUANTILES = (0.98, 0.99, 0.995, 0.999, 1.0)
 """Input scales to choose from, as quantiles of the active inputs."""
 _MOST_OUTSIDE = 0.5
@@ -135,7 +135,7 @@ def choose(
     gains = cell.cell.column_gains
     options = [
         (weight_max, gain, statistics)
-        for weight_max in (largest * torch.linspace(*_WEIGHT_FRACTIONS)).tolist()
+        for weight_max in (largest * fraction for fraction in _WEIGHT_FRACTIONS)
         for gain in gains
         for statistics in inputs
     ]

@@ -1,5 +1,7 @@
 """The façade: put a trained network on a chip, read it, and see the bill."""
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -70,13 +72,19 @@ class Accelerator:
             devices: `spintronic` with all errors of the preset, or `ideal` cells.
 
         Raises:
-            ValueError: no mean-field layer, weights that are not finite or that do not fit.
+            ValueError: no mean-field layer, weights that are not finite or that do not fit, inputs
+                of a layer that are negative, or no finite images.
         """
         if not any(isinstance(s, MeanFieldLayer) for s in network.stages.values()):
             raise ValueError(
                 "Argument `network` must have a mean-field layer to deploy, but has none."
             )
-        converted, mappings, programming = {}, [], Events()
+        if len(calibrate_on) == 0 or not bool(torch.isfinite(calibrate_on).all()):
+            raise ValueError(
+                "Argument `calibrate_on` must hold at least one image and finite values, "
+                "but does not."
+            )
+        converted, mappings, programming = {}, [], {}
         noise = KeyedNoise.from_key(key.child("calibrate"))
         x = calibrate_on
         with torch.no_grad():
@@ -85,7 +93,9 @@ class Accelerator:
                     stage, mapping, events = self._convert(name, stage, x, key, devices)
                     stage.calibrate(x, noise)
                     mappings.append(mapping)
-                    programming += events
+                    programming[name] = events
+                else:
+                    stage = copy.deepcopy(stage)  # later changes of the network stay off the chip
                 converted[name] = stage
                 x = Network.run([stage], x, noise, local_reparameterised)
         return Deployment(
@@ -127,7 +137,8 @@ class Deployment:
     chip: Accelerator
     network: Network
     mappings: tuple[LayerMapping, ...]
-    programming: Events
+    programming: Mapping[str, Events]
+    """What programming each layer took, once."""
 
     def predict(
         self,
@@ -159,7 +170,10 @@ class Deployment:
             reads: Monte-Carlo passes.
             key: noise of the pass that counts events.
         """
-        layers = self.activity(images, key)
+        layers = [
+            replace(layer, events=layer.events + self.programming[layer.name])
+            for layer in self.activity(images, key)
+        ]
         read, environment = self.chip.cell.read, self.chip.cell.environment
         low, high = self.chip.cell.track_window
         hardware = Hardware(

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from bayespin.array.crossbar import code_noise
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import held_sigma, program, without_errors
+from bayespin.cell.programming import WantedCells, held_sigma, program, without_errors
 from bayespin.nn.mapping import (
     InputStatistics,
     _Offer,
     _Posterior,
+    _require_fit,
     choose,
     input_statistics,
     level_error,
@@ -107,14 +108,22 @@ def test_counts_and_window_are_those_of_the_choice(low, ratio, spread):
 
 def test_spreads_a_little_beyond_the_window_are_no_reason_to_refuse():
     """5 % beyond costs no more than the rounding of weights inside the window; 30 % does."""
-    mean, sigma = posterior(0.02, 0.02)
-    cell = replace(CELL, cell=replace(CELL.cell, column_gains=(1.0,)))
-    largest = float(mean.abs().max())
-    cap = cell.sigma_window(1.0, largest)[1] * torch.ones_like(sigma)
-    found = choose("layer", mean, 1.05 * cap, cell, [FULL_DRIVE])
-    assert found.above_cap == found.weights
-    with pytest.raises(ValueError, match="2000 of its 2000 weights are far off"):
-        choose("layer", mean, 1.3 * cap, cell, [FULL_DRIVE])
+    mean, sigma = posterior(0.02, 0.04)
+    found = choose("layer", mean, sigma, CELL, [FULL_DRIVE])
+    floor, cap = (end * torch.ones_like(sigma) for end in found.window)
+    for accepted in (1.05 * cap, floor / 1.05):
+        _require_fit(found, accepted)
+    for refused in (1.3 * cap, floor / 1.3):
+        with pytest.raises(ValueError, match="2000 of its 2000 weights are far off"):
+            _require_fit(found, refused)
+
+
+def test_wide_spreads_get_a_full_scale_beyond_the_largest_mean():
+    """σ of pruned weights exceeds every mean: rounding the means then costs next to nothing."""
+    mean, sigma = posterior(0.2, 0.4)
+    found = choose("layer", mean, sigma, CELL, [FULL_DRIVE])
+    assert found.weight_max > 2 * float(mean.abs().max())
+    assert found.outside_window < 0.05 * found.weights
 
 
 def better_cells() -> dict[str, BitCell]:
@@ -132,11 +141,13 @@ def better_cells() -> dict[str, BitCell]:
 @pytest.mark.parametrize("name", better_cells())
 def test_a_better_cell_never_holds_the_posterior_worse(name):
     better = better_cells()[name]
-    for low, high in ((0.02, 0.06), (0.03, 0.05)):
+    ranges = ((0.02, 0.06), (0.03, 0.05), (0.05, 0.08), (0.01, 0.02))
+    reached = []
+    for low, high in ranges:
         mean, sigma = posterior(low, high)
-        assert least(mean, sigma, better) < least(mean, sigma, CELL) * 1.001
-    mean, sigma = posterior(0.05, 0.08)
-    assert least(mean, sigma, better) < 0.95 * least(mean, sigma, CELL)
+        reached.append((least(mean, sigma, better), least(mean, sigma, CELL)))
+    assert all(new < old * 1.001 for new, old in reached)
+    assert any(new < old * 0.999 for new, old in reached)
 
 
 def refusals() -> dict[str, tuple[torch.Tensor, torch.Tensor, str]]:
@@ -209,17 +220,29 @@ def test_read_noise_is_the_physics_averaged_over_the_inputs():
     assert found.read_noise == pytest.approx(exact**0.5, rel=1e-7)
 
 
-def test_level_error_is_that_of_programmed_cells():
-    """Rounding and placement only; a spread wrong by 3.5 % would be seen."""
-    mapping = choose("layer", *posterior(0.02, 0.06), CELL, [FULL_DRIVE])
-    rows = required_samples(2**0.5, 0.07) // 50 + 1
-    exact = without_errors(CELL)
+def programming_error(cell: BitCell, count: int) -> torch.Tensor:
+    """Errors over w_max of programmed means away from the ends, mismatch and drift apart."""
+    exact = without_errors(cell)
     cell = replace(exact, track=replace(exact.track, placement_error=CELL.track.placement_error))
-    mean = torch.empty(50, rows).uniform_(0.1, 0.9, generator=KEY.child("level").generator())
-    wanted = wanted_cells(mean * mapping.weight_max, torch.full_like(mean, 0.05), mapping)
-    cells, _ = program(wanted, cell, mapping.gain, KEY.child("chip"))
-    error = cells.mean / cell.full_scale - wanted.mean
+    mean = torch.empty(50, count // 50 + 1, dtype=torch.float64)
+    mean.uniform_(0.1, 0.8, generator=KEY.child("level").generator())
+    wanted = WantedCells(mean=mean, sigma=torch.full_like(mean, 0.1), read_noise=0.0)
+    cells, _ = program(wanted, cell, 8.0, KEY.child("chip"))
+    return cells.mean / cell.full_scale - mean
+
+
+def test_level_error_of_one_unverified_write_is_that_of_programmed_cells():
+    """√(1/12 + p²) of a step: rounding and the last placement; 3.5 % more would be seen."""
+    once = replace(CELL.programming, verify_attempts=1, verify_tolerance=1e-9)
+    cell = replace(CELL, programming=once)
+    error = programming_error(cell, required_samples(2**0.5, 0.07))
     variance_is(error / level_error(cell), 1.0)
+
+
+def test_level_error_of_verified_writes_is_a_fair_estimate():
+    """The closed form neglects that a write that keeps failing has an unlucky target: factor 2."""
+    error = programming_error(CELL, 20_000)
+    assert 0.5 < level_error(CELL) / float(error.square().mean().sqrt()) < 1.1
 
 
 def test_wanted_cells_are_rows_by_outputs_in_fractions():

@@ -1,0 +1,297 @@
+"""A network on a chip: the software's twin when perfect, another thing when not, and its bill."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from torch import nn
+
+from bayespin.chip.accelerator import Accelerator, Deployment, with_converters
+from bayespin.load import InputError
+from bayespin.network.models import Network, lenet5
+from bayespin.network.prediction import predict_reads
+from bayespin.nn.estimators import Sampling, local_reparameterised, reparameterised
+from bayespin.nn.hardware import HardwareLayer
+from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.nn.point import PointLayer
+from bayespin.nn.pooling import MaxPool2
+from bayespin.nn.product import Convolution, Dense
+from bayespin.rng import InjectedNoise, Key, KeyedNoise
+from tests.statistical.check import mean_is, required_samples
+
+KEY = Key.root(0).child("accelerator")
+CHIP = Accelerator.from_preset()
+
+
+def network_of(layer=MeanFieldLayer) -> Network:
+    """A convolution and two dense layers for 6 × 6 images: means ~ N(0, 0.5²), σ = 0.12."""
+    products = {
+        "conv": Convolution(1, 3, 3),
+        "dense1": Dense(12, 8),
+        "dense2": Dense(8, 3),
+    }
+    made = {name: layer(product, KEY.child(name)) for name, product in products.items()}
+    if layer is MeanFieldLayer:
+        with torch.no_grad():
+            for stage in made.values():
+                stage.mean.mul_(5.0)
+                stage.spread.fill_(-2.0)
+    return Network(
+        {
+            "conv": made["conv"],
+            "pool": MaxPool2(),
+            "relu1": nn.ReLU(),
+            "flatten": nn.Flatten(),
+            "dense1": made["dense1"],
+            "relu2": nn.ReLU(),
+            "dense2": made["dense2"],
+        }
+    )
+
+
+def images(count: int) -> torch.Tensor:
+    return torch.empty(count, 1, 6, 6).uniform_(generator=KEY.child("images").generator())
+
+
+@cache
+def deployed(devices: str = "spintronic", chip: int = 0) -> Deployment:
+    return CHIP.deploy(network_of(), images(64), KEY.child("chip", chip), devices)
+
+
+@cache
+def fine() -> Deployment:
+    """Perfect devices and 10-bit converters, widened so that only rounding is left of them."""
+    chip = with_converters(CHIP, 10, 10)
+    deployment = chip.deploy(network_of(), images(64), KEY.child("fine"), "ideal")
+    for layer in deployment.network.random_layers().values():
+        layer.adc_range.mul_(1.5)
+    return deployment
+
+
+class Recorded:
+    """Noise that remembers what it gave, so that another network can be given the same."""
+
+    def __init__(self, key: Key):
+        self.source, self.draws = KeyedNoise.from_key(key), []
+
+    def normal(self, like):
+        self.draws.append(self.source.normal(like))
+        return self.draws[-1]
+
+
+def clipped_twin(deployment: Deployment) -> Network:
+    """The software network with the chip's limits: means and activations end at full scale."""
+    network = network_of()
+    stages = {}
+    for name, stage in network.stages.items():
+        if isinstance(stage, MeanFieldLayer):
+            mapping = next(m for m in deployment.mappings if m.layer == name)
+            with torch.no_grad():
+                stage.mean.clamp_(-mapping.weight_max, mapping.weight_max)
+            stages[f"limit {name}"] = nn.Hardtanh(0.0, mapping.input_scale)
+        stages[name] = stage
+    return Network(stages)
+
+
+def test_perfect_devices_and_fine_converters_are_the_software_network():
+    """Read by read, with the same noise: 10-bit converters leave 1 % of the logits' scatter."""
+    x, noise = images(64), Recorded(KEY.child("reads"))
+    with torch.no_grad():
+        wanted = clipped_twin(fine())(x, noise, local_reparameterised)
+        found = fine().network(x, InjectedNoise(noise.draws), local_reparameterised)
+    assert float((found - wanted).square().mean().sqrt()) < 0.01 * float(wanted.std())
+
+
+def test_perfect_devices_have_the_predictive_of_the_software_network():
+    """Independent noise: a shift by 7 % of one read's scatter is seen, in mean and in mean square.
+
+    Bias: what 10-bit converters leave, from the test above.
+    """
+    count = required_samples(2**0.5, 0.07)
+    pair = images(1).expand(count, -1, -1, -1)
+    hardware = predict_reads(fine().network, pair, Sampling.PER_READ, 1, KEY.child("a"))
+    software = predict_reads(clipped_twin(fine()), pair, Sampling.PER_READ, 1, KEY.child("b"))
+    a, b = hardware[0, :, 0].double(), software[0, :, 0].double()
+    centre, spread = float(b.mean()), float(b.std())
+    mean_is(a - b, 0.0, bias=5e-4)
+    mean_is(((a - centre) / spread) ** 2 - ((b - centre) / spread) ** 2, 0.0, bias=0.02)
+
+
+def test_real_devices_miss_by_what_the_preset_states():
+    """Means by a fraction of a level step; σ by mismatch, level rounding and 20 K of drift."""
+    perfect, real = (deployed(d).network.stages["dense1"] for d in ("ideal", "spintronic"))
+    scale = perfect.spec.weight_max * perfect.spec.input_scale
+    step = 1 / (CHIP.cell.track.levels - 1)
+    missed = (real.mean - perfect.mean) / scale / step
+    assert 0.03 < float(missed.abs().median()) < 0.3
+    ratio = (real.variance / perfect.variance).sqrt()
+    assert 0.02 < float((ratio.log()).std()) < 0.3
+    assert 0.7 < float(ratio.median()) < 1.3
+    x = images(20)
+    shift = (deployed(d).predict(x, 5, KEY).mean for d in ("ideal", "spintronic"))
+    assert not torch.allclose(*shift, rtol=0, atol=1e-3)
+
+
+def test_the_key_makes_the_chip():
+    x = images(5)
+    first = deployed().network.state_dict()
+    again = CHIP.deploy(network_of(), images(64), KEY.child("chip", 0)).network.state_dict()
+    other = deployed(chip=1).network.state_dict()
+    assert all(first[name].equal(again[name]) for name in first)
+    assert not first["stages.dense1.mean"].equal(other["stages.dense1.mean"])
+    reads = [deployed(chip=c).predict(x, 3, KEY).mean for c in (0, 0, 1)]
+    assert reads[0].equal(reads[1])
+    assert not reads[0].equal(reads[2])
+
+
+def test_the_software_network_is_left_as_it_is():
+    network = network_of().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    deployment = CHIP.deploy(network, images(16), KEY.child("chip"))
+    assert all(network.state_dict()[name].equal(value) for name, value in before.items())
+    assert all(module.training for module in network.modules())
+    assert all(p.requires_grad and p.grad is None for p in network.parameters())
+    assert not any(module.training for module in deployment.network.modules())
+
+
+def test_later_training_does_not_reach_the_chip():
+    """Also where a layer stays digital."""
+    network = Network(
+        {
+            "point": PointLayer(Dense(4, 4), KEY.child("point")),
+            "relu": nn.ReLU(),
+            "random": MeanFieldLayer(Dense(4, 2), KEY.child("random")),
+        }
+    )
+    x = torch.rand(8, 4, generator=KEY.child("x").generator())
+    deployment = CHIP.deploy(network, x, KEY.child("chip"))
+    before = deployment.predict(x, 2, KEY).mean
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    assert deployment.predict(x, 2, KEY).mean.equal(before)
+
+
+def test_noise_is_on_every_read_of_every_image():
+    """No read equals another, nor the network of means."""
+    x = images(10)
+    network = deployed("ideal").network
+    reads = predict_reads(network, x, Sampling.PER_READ, 5, KEY.child("on"))
+    software = network_of()
+    with torch.no_grad():
+        layers = software.random_layers().values()
+        zeros = InjectedNoise([torch.zeros(s.mean.shape) for s in layers])
+        means = software(x, zeros, reparameterised).softmax(-1)
+    apart = [(a - b).abs().amax(1).min() for i, a in enumerate([*reads, means]) for b in reads[:i]]
+    assert float(torch.stack(apart).min()) > 0
+
+
+def test_every_layer_is_mapped_and_in_place():
+    deployment = deployed()
+    assert [m.layer for m in deployment.mappings] == ["conv", "dense1", "dense2"]
+    assert [m.weights for m in deployment.mappings] == [27, 96, 24]
+    layers = deployment.network.random_layers()
+    assert all(isinstance(layer, HardwareLayer) for layer in layers.values())
+    biases = network_of().random_layers()
+    assert all(layers[name].bias.equal(biases[name].bias.detach()) for name in layers)
+
+
+def test_conversions_of_lenet_by_hand():
+    """784·6 + 100·16·2 + 120·4 + 84 + 10 = 8,478: one per output, position and tile."""
+    x = torch.rand(4, 1, 28, 28, generator=KEY.child("grey").generator())
+    deployment = CHIP.deploy(lenet5(KEY.child("lenet")), x, KEY.child("chip"), "ideal")
+    layers = {a.name: a for a in deployment.activity(x, KEY)}
+    assert {name: a.events.conversions for name, a in layers.items()} == {
+        "conv1": 4704, "conv2": 3200, "dense1": 480, "dense2": 84, "dense3": 10,
+    }  # fmt: skip
+    assert sum(a.events.cell_reads for a in layers.values()) == 416_520
+    assert [t.rows for t in layers["dense1"].tiles] == [128, 128, 128, 16]
+    assert [a.positions for a in layers.values()] == [784, 100, 1, 1, 1]
+
+
+def test_the_bill_adds_up_and_grows_with_reads():
+    x = images(8)
+    bill, double = (deployed().bill(x, reads, KEY) for reads in (10, 20))
+    for total, parts in (
+        (bill.energy_j, bill.energy_by_component),
+        (bill.energy_j, bill.energy_by_layer),
+        (bill.latency_s, bill.latency_by_layer),
+        (bill.area_m2, bill.area_by_component),
+        (bill.area_m2, bill.area_by_layer),
+    ):
+        assert sum(parts.values()) == pytest.approx(total, rel=1e-9)
+        assert min(parts.values()) >= 0 < total
+    assert list(bill.energy_by_layer) == ["conv", "dense1", "dense2"]
+    assert double.energy_j == pytest.approx(2 * bill.energy_j)
+    assert double.latency_s == pytest.approx(2 * bill.latency_s)
+    assert double.area_m2 == bill.area_m2
+    assert double.programming_energy_j == bill.programming_energy_j
+
+
+def test_dark_images_dissipate_less_and_convert_as_much():
+    x = images(8)
+    bright, dark = (
+        {a.name: a.events for a in deployed().activity(y, KEY)} for y in (x, torch.zeros_like(x))
+    )
+    assert dark["conv"].array_energy == dark["conv"].row_drives == 0
+    assert bright["conv"].array_energy > 0
+    assert dark["conv"].conversions == bright["conv"].conversions
+
+
+def test_programming_is_priced_once_per_chip_and_only_where_cells_are_written():
+    x = images(4)
+    real, perfect = deployed("spintronic"), deployed("ideal")
+    assert set(real.programming) == {"conv", "dense1", "dense2"}
+    assert real.programming["dense1"].write_pulses >= 4 * 96
+    assert real.bill(x, 1, KEY).programming_energy_j > 0
+    assert perfect.bill(x, 1, KEY).programming_energy_j == 0
+
+
+def refusal(network: Network, calibrate_on: torch.Tensor) -> str:
+    with pytest.raises(ValueError, match="must") as error:
+        CHIP.deploy(network, calibrate_on, KEY.child("chip"))
+    text = str(error.value)
+    assert text.endswith(".")
+    assert "\n" not in text
+    return text
+
+
+def test_a_deterministic_network_is_refused():
+    assert "must have a mean-field layer" in refusal(network_of(PointLayer), images(2))
+
+
+def test_negative_inputs_are_refused_with_the_layer_and_the_remedy():
+    network = Network({k: s for k, s in network_of().stages.items() if k != "relu2"})
+    text = refusal(network, images(16))
+    assert "Inputs of layer `dense2` must not be negative" in text
+    assert "put a ReLU before it" in text
+    assert "layer `conv`" in refusal(network_of(), images(16) - 0.5)
+
+
+@pytest.mark.parametrize("field", ["mean", "spread"])
+def test_weights_that_are_not_finite_are_refused(field):
+    network = network_of()
+    with torch.no_grad():
+        getattr(network.stages["dense1"], field)[2, 3] = torch.nan
+    assert "Layer `dense1` must have finite" in refusal(network, images(16))
+
+
+def test_calibration_images_that_are_none_are_refused():
+    broken = images(4)
+    broken[0, 0, 0, 0] = torch.nan
+    for x in (broken, images(4)[:0]):
+        assert "`calibrate_on` must hold at least one image" in refusal(network_of(), x)
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean `easyplane-50nm`"):
+        Accelerator.from_preset("easyplane-50")
+
+
+def test_converters_are_exchanged_and_nothing_else():
+    chip = with_converters(CHIP, 4, 6)
+    read = chip.cell.read
+    assert (read.input_bits, read.adc_bits) == (4, 6)
+    back = replace(chip, cell=replace(chip.cell, read=replace(read, input_bits=8, adc_bits=8)))
+    assert back == CHIP

@@ -162,9 +162,14 @@ def test_idle_tests_are_seen():
     assert idle_tests(tree) == ["test_a"]
 
 
+# The one listed exception: worker threads of a prediction take one torch thread each, and the
+# caller's count is restored; `tests/study` checks that it is.
+MAY_SET = {"prediction.py": {"set_num_threads"}}
+
+
 def test_only_rng_makes_randomness_and_nobody_sets_globals():
     for path in PACKAGE.rglob("*.py"):
-        used = calls(parsed(path))
+        used = calls(parsed(path)) - MAY_SET.get(path.name, set())
         assert not used & set(GLOBAL_SETTERS), name_of(path)
         if path.name != "rng.py":
             assert not used & set(RANDOMNESS), name_of(path)

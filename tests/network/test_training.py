@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from bayespin.network import training
 from bayespin.network.models import Network, summed_kl
-from bayespin.network.training import Recipe, TrainingDiverged, elbo_loss, fit
+from bayespin.network.training import Recipe, TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.nn.product import Dense
@@ -104,7 +104,9 @@ def test_an_epoch_counts_the_summed_divergence_once():
         for part, label in zip(x.split(batch), labels.split(batch), strict=True):
             logits = torch.zeros(len(part), 2)
             with torch.no_grad():
-                loss, plain = (elbo_loss(network, logits, label, w, 60) for w in (0.2, 0.0))
+                loss, plain = (
+                    training.elbo_loss(network, logits, label, w, 60) for w in (0.2, 0.0)
+                )
             counted += len(part) * float(loss - plain)
         assert counted == pytest.approx(0.2 * float(summed_kl(network).detach()), rel=1e-4)
 

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import torch
 
 from bayespin.cell import programming
+from bayespin.nn import estimators
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,126 @@ def _noisy_zero(right):
     return code_noise
 
 
+class _OnePerMap:
+    """Noise that all positions of a feature map share."""
+
+    def __init__(self, noise):
+        self.noise = noise
+
+    def normal(self, like):
+        return self.noise.normal(like[..., :1, :1].contiguous()).expand_as(like)
+
+
+def _sigma_for_variance(_right):
+    def moments(layer, x):
+        mean = layer.product.apply(x, layer.mean) + layer.product.per_output(layer.bias)
+        return mean, layer.product.apply(x.square(), layer.sigma()).sqrt()
+
+    return moments
+
+
+def _added_before_conversion(_right):
+    def draw(layer, moments, noise):
+        y = (moments[0] + moments[1] * noise.normal(moments[0])).unflatten(
+            1, (len(layer.tiles), layer.product.outputs)
+        )
+        full = layer.adc_range.unflatten(0, (len(layer.tiles), -1)).sum(0)
+        y = layer.adc.convert_(y.sum(1), layer.product.per_output(full))
+        return y + layer.product.per_output(layer.bias)
+
+    return draw
+
+
+def _dark_rows_driven(right):
+    def activity(layer, name, x, y):
+        found = right(layer, name, x, y)
+        drives = found.positions * float(layer.product.rows)
+        return replace(found, events=replace(found.events, row_drives=drives))
+
+    return activity
+
+
+def _keyed_by_block(right):
+    def predict_reads(network, images, sampling, reads, key, block=0):
+        return right(network, images, sampling, reads, key.child(block), block)
+
+    return predict_reads
+
+
+def _same_noise_everywhere(right):
+    def predict_reads(network, images, sampling, reads, key, block=0):
+        return right(network, images, sampling, reads, key, 0)
+
+    return predict_reads
+
+
+NETWORK = (
+    Fault(
+        "KL averaged over weights",
+        "bayespin.nn.mean_field:MeanFieldLayer.kl",
+        lambda right: lambda layer: right(layer) / layer.mean.numel(),
+    ),
+    Fault(
+        "KL counted once per batch",
+        "bayespin.network.training:elbo_loss",
+        lambda right: (
+            lambda network, logits, labels, kl_weight, images: right(
+                network, logits, labels, kl_weight, len(labels)
+            )
+        ),
+    ),
+    Fault(
+        "σ added up in place of σ²",
+        "bayespin.nn.mean_field:MeanFieldLayer.moments",
+        _sigma_for_variance,
+    ),
+    Fault(
+        "one draw for a whole feature map",
+        "bayespin.nn.estimators:local_reparameterised",
+        lambda right: lambda layer, x, noise: right(layer, x, _OnePerMap(noise)),
+    ),
+    Fault(
+        "Flipout without signs",
+        "bayespin.nn.estimators:flipout",
+        lambda _right: estimators.reparameterised,
+    ),
+    Fault(
+        "tiles added before conversion",
+        "bayespin.nn.hardware:HardwareLayer.draw",
+        _added_before_conversion,
+    ),
+    Fault("dark rows driven", "bayespin.nn.hardware:HardwareLayer.activity", _dark_rows_driven),
+    Fault(
+        "rounding left out of the mapping",
+        "bayespin.nn.mapping:level_error",
+        lambda _right: lambda cell: 0.0,
+    ),
+    Fault(
+        "σ left outside the window",
+        "bayespin.network.training:_project",
+        lambda _right: lambda network, window: None,
+    ),
+    Fault(
+        "resumed one epoch too early",
+        "bayespin.network.training:load_state",
+        lambda right: lambda *arguments: max(0, right(*arguments) - 1),
+    ),
+    Fault(
+        "frozen weights drawn anew for each block",
+        "bayespin.network.prediction:predict_reads",
+        _keyed_by_block,
+    ),
+    Fault(
+        "every block reads the same noise",
+        "bayespin.network.prediction:predict_reads",
+        _same_noise_everywhere,
+    ),
+)
+
 FAULTS = {
     fault.name: fault
     for fault in (
+        *NETWORK,
         Fault(
             "pillars out of the programming loop",
             "bayespin.cell.programming:program",

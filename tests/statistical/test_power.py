@@ -1,14 +1,18 @@
 """Every planted fault is caught by the checks that claim to catch it, and only the fault fails."""
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from scipy import stats
 
+from bayespin.nn.product import Dense
 from bayespin.rng import Key, KeyedNoise
 from tests.array import test_converter, test_crossbar
 from tests.cell import test_programming
+from tests.network import test_prediction, test_training
 from tests.network.metrics import (
     test_calibration,
     test_comparison,
@@ -16,6 +20,7 @@ from tests.network.metrics import (
     test_scores,
     test_uncertainty,
 )
+from tests.nn import test_estimators, test_hardware, test_mapping, test_mean_field
 from tests.statistical.check import LEDGER, ks_is, mean_is, required_samples, variance_is
 from tests.statistical.faults import FAULTS, Fault, planted
 
@@ -66,11 +71,60 @@ def quantiser_noise():
     test_converter.test_noise_of_an_ideal_quantiser(4)
 
 
+def moments_of_a_layer():
+    test_mean_field.test_moments_are_the_explicit_sums(Dense(5, 3))
+
+
+def tiles_of_a_layer():
+    test_hardware.test_every_tile_is_converted_by_itself_and_then_added(test_hardware.DENSE)
+
+
+def divergence_by_definition():
+    test_mapping.test_binned_divergence_is_the_sum_over_weights(0.02, 0.06)
+
+
+def resumption():
+    with TemporaryDirectory() as folder:
+        test_training.test_interrupted_and_resumed_ends_in_the_same_bits(
+            Path(folder), 7, "constant"
+        )
+
+
 CAUGHT_BY: dict[str, tuple[Callable[[], None], ...]] = {
     "noise power x1.04": (noise_has_unit_power,),
     "noise with a mean of 0.02": (noise_has_no_mean,),
     "uniform noise of the right variance": (noise_is_normal,),
     "child keys ignore their last part": (neighbouring_streams_are_independent,),
+    "KL averaged over weights": (
+        test_mean_field.test_kl_is_the_sum_over_weights_of_the_closed_form,
+        test_mean_field.test_kl_is_the_integral_of_its_definition,
+    ),
+    "KL counted once per batch": (
+        test_training.test_an_epoch_counts_the_summed_divergence_once,
+        test_training.test_training_finds_the_optimum_of_the_bound,
+    ),
+    "σ added up in place of σ²": (
+        moments_of_a_layer,
+        test_mean_field.test_moments_are_those_of_drawn_weights,
+    ),
+    "one draw for a whole feature map": (
+        test_estimators.test_two_positions_share_a_draw_unless_every_read_is_fresh,
+    ),
+    "Flipout without signs": (
+        test_estimators.test_two_images_share_a_frozen_draw_and_nothing_else,
+    ),
+    "tiles added before conversion": (tiles_of_a_layer,),
+    "dark rows driven": (
+        test_hardware.test_events_of_a_dense_layer_by_hand,
+        test_hardware.test_events_of_a_convolution_by_hand,
+    ),
+    "rounding left out of the mapping": (divergence_by_definition,),
+    "σ left outside the window": (test_training.test_spreads_stay_inside_the_window,),
+    "resumed one epoch too early": (resumption,),
+    "frozen weights drawn anew for each block": (
+        test_prediction.test_frozen_weights_are_shared_by_all_blocks,
+    ),
+    "every block reads the same noise": (test_prediction.test_blocks_read_independently,),
     "pillars out of the programming loop": (test_programming.means_close_on_what_is_wanted,),
     "missed steps twice as often": (test_programming.missed_steps_are_as_frequent_as_stated,),
     "last row of every tile lost": (

@@ -1,5 +1,6 @@
 """Every Python block of README and docs runs and prints what the page says; every link leads on."""
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
+
+from tests.docs.quote import filled
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -100,3 +103,13 @@ def long_lines(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name != "studies.md"], ids=name_of)
 def test_pages_read_well_as_plain_text(page):
     assert long_lines(page) == []
+
+
+def test_figures_are_written_into_their_markers(tmp_path):
+    rows = [{"model": "bnn", "where": "ideal", "energy_j": 2.164e-6, "ood_ece": {"0.5": 0.0181}}]
+    (tmp_path / "r.json").write_text(json.dumps({"rows": rows}))
+    page = (
+        "<!-- result r.json rows/bnn,ideal/energy_j .2f*1e6 -->…<!-- /result --> µJ, "
+        "<!-- result r.json rows/bnn,ideal/ood_ece/0.5 .4f -->old<!-- /result -->"
+    )
+    assert filled(page, tmp_path) == page.replace("…", "2.16").replace("old", "0.0181")

@@ -75,7 +75,7 @@ class Reading:
     """How a cell is read.
 
     Raises:
-        ValueError: a value that is not positive, or more than 16 bits.
+        ValueError: a value that is not positive, or bits outside 1 (ADC: 2) to 16.
     """
 
     voltage: Annotated[float, Unit("V")]
@@ -91,9 +91,9 @@ class Reading:
         for name in self.__dataclass_fields__:
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
-        for name in ("input_bits", "adc_bits"):
-            if getattr(self, name) > 16:
-                raise ValueError(f"`{name}` must be at most 16, but is {getattr(self, name)}.")
+        for name, least in (("input_bits", 1), ("adc_bits", 2)):  # an ADC's codes are signed
+            if not least <= getattr(self, name) <= 16:
+                raise ValueError(f"`{name}` must be {least} to 16, but is {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

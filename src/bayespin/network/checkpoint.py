@@ -1,5 +1,6 @@
 """Networks and optimisers to safetensors files and back: no pickle, never half-written."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
     try:
         save_file(tensors, beside, metadata=metadata)
         os.replace(beside, path)
+    except SafetensorError as error:  # such as a full disk
+        raise OSError(errno.EIO, str(error), str(path)) from None
     finally:
         beside.unlink(missing_ok=True)
 
@@ -40,12 +43,13 @@ def _checked(
         if name not in tensors or tensors[name].shape != shape:
             raise InputError(
                 f"Checkpoint `{path}` must hold `{name}` of shape {tuple(shape)}, "
-                f"but does not; it is of another network or another step."
+                f"but does not; it is of another network or another step; delete it to begin "
+                f"that step anew."
             )
         if not bool(torch.isfinite(tensors[name]).all()):
             raise InputError(
                 f"Checkpoint `{path}` must hold finite numbers, but `{name}` holds NaN or "
-                f"infinity; train the network anew."
+                f"infinity; delete it to train the network anew."
             )
     return {name: tensors[name] for name in wanted}
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import http.client
 import importlib.util
 import io
 import os
@@ -150,8 +151,9 @@ def _given_folder(path: str, name: str) -> Path:
     folder = Path(path).expanduser()
     missing = [f for f in _digests(name) if not (folder / f"{f}.gz").is_file()]
     if missing:
+        field = "data.path" if name == "fashion-mnist" else "data.foreign_path"
         raise InputError(
-            f"Folder `{path}` must hold {name}, but `{missing[0]}.gz` is missing in it."
+            f"Folder `{path}` in `{field}` must hold {name}, but `{missing[0]}.gz` is missing in it."
         )
     return folder
 
@@ -177,10 +179,7 @@ def _download(home: str, name: str) -> Path:
         target = folder / f"{file}.gz"
         if target.is_file():
             continue
-        with urllib.request.urlopen(f"{home}{file}.gz", timeout=10) as answer:
-            content = answer.read()
-        if hashlib.sha256(gzip.decompress(content)).hexdigest() != digest:
-            raise urllib.error.URLError(f"{file}.gz there is not the published file")
+        content = _fetched(f"{home}{file}.gz", digest)
         folder.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
@@ -189,6 +188,19 @@ def _download(home: str, name: str) -> Path:
         finally:
             beside.unlink(missing_ok=True)
     return folder
+
+
+def _fetched(address: str, digest: str) -> bytes:
+    """Return a compressed file from its home; anything but the published file is an OSError."""
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            content = answer.read()
+        found = hashlib.sha256(gzip.decompress(content)).hexdigest()
+    except (http.client.HTTPException, EOFError, zlib.error) as error:
+        raise urllib.error.URLError(f"{address} is not whole: {error}") from None
+    if found != digest:
+        raise urllib.error.URLError(f"{address} is not the published file")
+    return content
 
 
 def _checked(file: Path, digest: str) -> bytes:

@@ -101,7 +101,9 @@ def _rung(found: Predictive, labels: Tensor) -> dict[str, Any]:
 
 def examples(rows: list[Row], test: TestSet, reads: int, key: Key) -> list[dict[str, Any]]:
     """Return a few images with every row's predictive distribution over reads."""
-    chosen = [("clean", 0.0, i) for i in range(3)] + [("blend 0.5", 0.5, i) for i in (0, 1)]
+    count = len(test.images)
+    chosen = [("clean", 0.0, i) for i in range(min(3, count))]
+    chosen += [("blend 0.5", 0.5, i) for i in range(min(2, count))]
     images = [test.blended(f, i + 1)[i] for _, f, i in chosen] + [test.foreign[0]]
     labels = [int(test.labels[i]) for _, _, i in chosen] + [-1]
     notes = [note for note, _, _ in chosen] + ["digit"]

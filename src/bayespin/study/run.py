@@ -10,12 +10,12 @@ import tomli_w
 import torch
 
 from bayespin import load
-from bayespin.chip.accelerator import Accelerator, Deployment
+from bayespin.chip.accelerator import Accelerator, Deployment, Devices
 from bayespin.load import InputError, fingerprint
 from bayespin.network.checkpoint import load_network, save_network
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import Execution
-from bayespin.network.training import fit
+from bayespin.network.training import TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.rng import Key
@@ -63,11 +63,12 @@ class _Bench:
     train: data.Images
     calibration: torch.Tensor
     test: TestSet
+    foreign: data.Foreign
     watch: Watch
 
 
-def prepare(study: Study, out: Path) -> tuple[RunFolder, dict[str, str]]:
-    """Check a study before any work; return its run folder and the digests of its data.
+def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
+    """Check a study before any work; return its run folder and the foreign images in its name.
 
     Raises:
         InputError: a missing or damaged data file, a preset or window that is impossible.
@@ -79,17 +80,19 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, dict[str, str]]:
         raise
     except ValueError as error:
         raise InputError(f"study {study.name}: {error}") from None
-    if study.data.held_out == 0 and study.hardware.calibration_images > study.data.training_images:
-        raise InputError(f"study {study.name}: `hardware.calibration_images` must be at most "
-                         f"{study.data.training_images}.")  # fmt: skip
+    held, wanted = _held(study), study.hardware.calibration_images
+    if wanted > held:
+        raise InputError(
+            f"study {study.name}: `hardware.calibration_images` must be at most {held}, the images "
+            f"held out for it, but is {wanted}."
+        )
     foreign = data.foreign_digits(study.data.foreign_path)
-    digests = {"fashion-mnist": data.digest("fashion-mnist"), "foreign": foreign.digest}
     # Where files lie is not part of the identity of a run; what they hold is.
     bare = replace(study, data=replace(study.data, path=None, foreign_path=None))
-    identity = {"study": load.dump(bare), "preset": chip.preset_hash, "data": digests,
+    identity = {"study": load.dump(bare), "preset": chip.preset_hash, "data": _digests(foreign),
                 "schema": results.SCHEMA_VERSION,
                 "components": load.read_resource("components", chip.components)}  # fmt: skip
-    return RunFolder(out, study.name, fingerprint(identity)), digests
+    return RunFolder(out, study.name, fingerprint(identity)), foreign
 
 
 def run_study(
@@ -114,13 +117,14 @@ def run_study(
     Raises:
         InputError: the study, its data or the output folder cannot be used; nothing was done.
     """
-    folder, digests = prepare(study, out)
+    folder, foreign = prepare(study, out)
     if folder.finished and not force:
         return folder.final
+    folder.require_writable()  # before a download, and before data is read
+    bench = _bench(study, folder, foreign, watch if watch is not None else Watch())
     if force:
         folder.discard()
     folder.open()
-    bench = _bench(study, folder, watch if watch is not None else Watch())
     started = folder.step("started", lambda: {"utc": provenance.now()})["utc"]
     per_seed = [_one_seed(bench, seed) for seed in study.seeds]
     final = results.assemble(study, bench.chip, per_seed)
@@ -129,7 +133,7 @@ def run_study(
     final["provenance"] = provenance.sections(
         [found["seconds"] for found in per_seed], study.seeds, started
     )
-    final["provenance"]["data_sha256"] = digests
+    final["provenance"]["data_sha256"] = _digests(foreign)
     write_json(folder.work / "results.json", final)
     resolved = tomli_w.dumps(load.dump(study))
     (folder.work / "study.toml").write_text(resolved, encoding="utf-8")
@@ -137,12 +141,15 @@ def run_study(
     return folder.publish()
 
 
-def _bench(study: Study, folder: RunFolder, watch: Watch) -> _Bench:
+def _digests(foreign: data.Foreign) -> dict[str, str]:
+    return {"fashion-mnist": data.digest("fashion-mnist"), "foreign": foreign.digest}
+
+
+def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch) -> _Bench:
     train, test = data.fashion_mnist(data.find_fashion_mnist(study.data.path))
-    foreign = data.foreign_digits(study.data.foreign_path)
     used, kept = study.data.training_images, study.data.training_images - study.data.held_out
     chip = study.hardware.accelerator()
-    held = train.images[kept:used] if study.data.held_out else train.images[:used]
+    held = train.images[used - _held(study) : used]
     key = Key.root(0).child("foreign")
     count = study.data.test_images
     return _Bench(
@@ -162,8 +169,14 @@ def _bench(study: Study, folder: RunFolder, watch: Watch) -> _Bench:
                 key.child("strangers"),
             ),
         ),
+        foreign=foreign,
         watch=watch,
     )
+
+
+def _held(study: Study) -> int:
+    """Return the number of images to calibrate on: those held out, or else the training images."""
+    return study.data.held_out if study.data.held_out else study.data.training_images
 
 
 def _describe(study: Study, bench: _Bench) -> dict[str, Any]:
@@ -172,7 +185,7 @@ def _describe(study: Study, bench: _Bench) -> dict[str, Any]:
         "train": len(bench.train.images),
         "validation": study.data.held_out,
         "test": len(bench.test.images),
-        "ood": data.foreign_digits(study.data.foreign_path).description,
+        "ood": bench.foreign.description,
         "ladder_images": min(study.evaluation.ladder_images, len(bench.test.images)),
         "classes": list(data.CLASSES),
     }
@@ -183,8 +196,7 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
     key = Key.root(seed)
     plain = _trained(bench, seed, "dnn", key)
     bayesian = _trained(bench, seed, "bnn", key)
-    ideal = bench.chip.deploy(bayesian, bench.calibration, key.child("chip"), "ideal")
-    chip = bench.chip.deploy(bayesian, bench.calibration, key.child("chip"))
+    ideal, chip = (_deployed(bench, bayesian, key, d) for d in ("ideal", "spintronic"))
     rows = [
         Row(model="dnn", where="software", sampling="none", network=plain),
         Row(model="bnn", where="software", sampling="frozen", network=bayesian),
@@ -220,19 +232,33 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
 
     def train() -> dict[str, Any]:
         started = time.perf_counter()
-        fit(
-            network,
-            (bench.train.images, bench.train.labels),
-            bench.study.training.recipe(bench.window),
-            key.child("training", model),
-            checkpoint=path.with_suffix(".training.safetensors"),
-            progress=bench.watch.of(f"seed {seed}: training {model}"),
-        )
+        try:
+            fit(
+                network,
+                (bench.train.images, bench.train.labels),
+                bench.study.training.recipe(bench.window),
+                key.child("training", model),
+                checkpoint=path.with_suffix(".training.safetensors"),
+                progress=bench.watch.of(f"seed {seed}: training {model}"),
+            )
+        except TrainingDiverged as error:
+            raise InputError(f"study {bench.study.name}: {error}") from None
         save_network(path, network)
         return {"seconds": time.perf_counter() - started}
 
-    bench.folder.step(f"seed{seed}-train-{model}", train)
+    name = f"seed{seed}-train-{model}"
+    if not path.exists():  # deleted because it was damaged
+        bench.folder.forget(name)
+    bench.folder.step(name, train)
     return load_network(path, network)
+
+
+def _deployed(bench: _Bench, network: Network, key: Key, devices: Devices) -> Deployment:
+    """Return the network on the chip; one that no chip of this kind holds is the user's matter."""
+    try:
+        return bench.chip.deploy(network, bench.calibration, key.child("chip"), devices)
+    except ValueError as error:
+        raise InputError(f"study {bench.study.name}: {error}") from None
 
 
 def _bill(bench: _Bench, deployment: Deployment, key: Key) -> dict[str, Any]:

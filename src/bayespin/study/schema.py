@@ -1,5 +1,6 @@
 """What a study is: plain frozen dataclasses, one per section of its TOML file."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -90,6 +91,11 @@ class Training:
                 f"but is {self.column_gain:g}."
             )
         floor, cap = cell.sigma_window(self.column_gain, self.weight_range)
+        if not floor < self.weight_range:
+            raise ValueError(
+                f"`hardware` must hold σ below `training.weight_range`, {self.weight_range:g}, but "
+                f"the least that this chip can hold is {floor:.3g}."
+            )
         if self.sigma_cap is None:
             return SigmaWindow(floor=floor, cap=cap)
         largest = cell.sigma_window(max(gains), self.weight_range)[1]
@@ -100,6 +106,10 @@ class Training:
                 f"{self.sigma_cap:g}."
             )
         return SigmaWindow(floor=floor, cap=self.sigma_cap)
+
+
+# What a part of the chip calls a field, and what a study calls it.
+_STUDY_NAMES = {"diameter": "pillar_diameter", "voltage": "read_voltage", "window": "read_window"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +128,12 @@ class Hardware:
     calibration_images: int = 500
     """Held-out training images that set the converters' ranges."""
 
+    def __post_init__(self) -> None:
+        if self.calibration_images < 1:
+            raise ValueError(
+                f"`calibration_images` must be at least 1, but is {self.calibration_images}."
+            )
+
     def accelerator(self) -> Accelerator:
         """Return the chip.
 
@@ -126,6 +142,20 @@ class Hardware:
             ValueError: a change that is physically impossible.
         """
         chip = Accelerator.from_preset(self.preset)
+        try:
+            return self._changed(chip)
+        except ValueError as error:
+            raise ValueError(self._in_words_of_a_study(str(error))) from None
+
+    def _in_words_of_a_study(self, refusal: str) -> str:
+        """Return a refusal by a part of the chip with the name that the field has here."""
+        match = re.match(r"`(\w+)`", refusal)
+        name = _STUDY_NAMES.get(match[1], match[1]) if match is not None else ""
+        if match is not None and name in self.__dataclass_fields__:
+            return f"`hardware.{name}`{refusal[match.end() :]}"
+        return f"`hardware` must leave preset {self.preset} a chip that can be, but {refusal}"
+
+    def _changed(self, chip: Accelerator) -> Accelerator:
         cell, layer = chip.cell, chip.cell.pillar.layer
         read = {"voltage": self.read_voltage, "window": self.read_window,
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
@@ -176,13 +206,19 @@ class Targets:
     accuracy_gap: float | None = None
     """Largest distance in accuracy between the chip and either software twin."""
 
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            target = getattr(self, name)
+            if target is not None and not 0 <= target <= 1:
+                raise ValueError(f"`{name}` must be a share from 0 to 1, but is {target}.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A whole study.
 
     Raises:
-        ValueError: no seed, or a seed given twice.
+        ValueError: a name that is no file name, no seed, or a seed given twice.
     """
 
     name: str
@@ -197,9 +233,15 @@ class Study:
     targets: Targets = field(default_factory=Targets)
 
     def __post_init__(self) -> None:
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+        if re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", self.name, re.ASCII) is None:
             raise ValueError(
-                f"`seeds` must be distinct numbers from 0 upwards, but are {list(self.seeds)}."
+                f"`name` must be letters, digits, `-`, `_` and `.`, since it names a folder, but "
+                f"is {self.name!r}."
+            )
+        distinct = len(set(self.seeds)) == len(self.seeds)
+        if not (self.seeds and distinct and min(self.seeds) >= 0 and max(self.seeds) < 2**32):
+            raise ValueError(
+                f"`seeds` must be distinct numbers from 0 to 2^32 − 1, but are {list(self.seeds)}."
             )
 
 

@@ -26,6 +26,25 @@ class RunFolder:
         """Whether the run is complete."""
         return (self.final / "results.json").is_file()
 
+    def require_writable(self) -> None:
+        """Refuse a place where no run folder can be made, without making anything.
+
+        Raises:
+            InputError: a file stands there, or its folder cannot be written.
+        """
+        place = self.work.absolute()
+        while not os.path.lexists(place):
+            place = place.parent
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            reason = "it cannot be written" if place.is_dir() else "it is a file"
+            raise self._unusable(f"`{place}`: {reason}")
+
+    def _unusable(self, reason: str) -> InputError:
+        return InputError(
+            f"Run folder `{self.work.parent}` must be writable, but is not ({reason}); name "
+            f"another with `--out FOLDER`."
+        )
+
     def open(self) -> None:
         """Make the working folder, and be sure that it can be written before work starts.
 
@@ -39,10 +58,7 @@ class RunFolder:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise InputError(
-                f"Run folder `{self.work.parent}` must be writable, but is not "
-                f"({error.strerror}); name another with `--out FOLDER`."
-            ) from None
+            raise self._unusable(str(error.strerror)) from None
 
     def discard(self) -> None:
         """Forget what was done; a finished folder stays until `publish` replaces it."""
@@ -67,6 +83,10 @@ class RunFolder:
         write_json(path, result)
         # Read back, so that a resumed run continues from the same values to the last bit.
         return json.loads(path.read_text(encoding="utf-8"))
+
+    def forget(self, name: str) -> None:
+        """Forget a step, so that it is computed again."""
+        (self.work / "steps" / f"{name}.json").unlink(missing_ok=True)
 
     def publish(self) -> Path:
         """Put the finished folder in its place, replacing an older one, and return it."""

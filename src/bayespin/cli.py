@@ -4,6 +4,7 @@ Heavy modules are imported inside the verbs, so that `--help` needs neither torc
 """
 
 import contextlib
+import errno
 import logging
 import sys
 from collections.abc import Generator
@@ -18,6 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+_DISK = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Out = Annotated[Path, typer.Option(help="Folder of run folders.")]
 
@@ -39,11 +42,15 @@ def run(
     chosen = _study(study, set if set is not None else [])
     folder, _ = prepare(chosen, out)
     again = folder.finished and not force
-    with _bars() as progress:
-        watch = Watch(
-            progress=progress, table=lambda found: _show(found, "first look: clean images")
-        )
-        final = run_study(chosen, out, force=force, watch=watch, report=page.write)
+    try:
+        with _bars() as progress:
+            watch = Watch(
+                progress=progress, table=lambda found: _show(found, "first look: clean images")
+            )
+            final = run_study(chosen, out, force=force, watch=watch, report=page.write)
+    except KeyboardInterrupt:  # here, since typer would end without a word
+        typer.echo(_interrupted(force, folder.finished), err=True)
+        raise typer.Exit(130) from None
     _show(read_results(final), "finished earlier" if again else "")
     typer.echo(f"Report: {final / 'report.html'}")
 
@@ -76,6 +83,14 @@ def doctor() -> None:
         typer.echo(f"{name:16s} {finding}")
 
 
+def _interrupted(force: bool, finished: bool) -> str:
+    if not force:
+        return "Interrupted; the same command resumes where this one stopped."
+    if not finished:
+        return "Interrupted; the same command without --force resumes where this one stopped."
+    return "Interrupted; the results from before stand, and --force begins anew."
+
+
 def _study(name: str, changes: list[str]) -> Any:
     """Return the study that a name or a path means, with changes applied."""
     from bayespin.load import InputError, build, read_resource, read_toml
@@ -87,9 +102,9 @@ def _study(name: str, changes: list[str]) -> Any:
         content, where = read_resource("studies", name), f"study {name}"
     for change in changes:
         path, equals, value = change.partition("=")
-        if not equals:
+        if not equals or not all(part.strip() for part in path.split(".")):
             raise InputError(f"Option `--set` must be FIELD=VALUE, but is {change!r}.")
-        _assign(content, path.strip().split("."), value.strip())
+        _assign(content, [part.strip() for part in path.split(".")], value.strip())
     return build(Study, content, where)
 
 
@@ -171,14 +186,24 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; the same command resumes where this one stopped.", err=True)
-        raise SystemExit(130) from None
     except Exception as error:
-        # Imported here, so that `--help` does not pay for it.
-        from bayespin.load import InputError
-
-        if not isinstance(error, InputError):
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        typer.echo(f"bayespin: {error}", err=True)
+        typer.echo(f"bayespin: {sentence}", err=True)
         raise SystemExit(2) from None
+
+
+def _sentence(error: Exception) -> str | None:
+    """Return what to tell the user, or nothing for a fault that is not the user's."""
+    from bayespin.load import InputError  # here, so that `--help` does not pay for it
+
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f"File `{error.filename}`" if error.filename is not None else "The run folder"
+        return (
+            f"{where} must be writable, but is not ({error.strerror}); free some space or mend "
+            f"its permissions, and the same command resumes where this one stopped."
+        )
+    return None

@@ -25,7 +25,7 @@ from bayespin.report.plates import (
 )
 from bayespin.report.reference import CITATION, DOI, OOD_SET
 from bayespin.report.shares import shares
-from bayespin.report.tables import mapping_lines, result_lines, seed_lines
+from bayespin.report.tables import baseline_lines, mapping_lines, result_lines, seed_lines
 from bayespin.report.verdict import check_summary, checks, sentences, tiles
 
 SCHEMA_VERSION: Final = 1
@@ -130,6 +130,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "sigma": sigma_plate(results),
         "mapping": mapping_lines(results.get("mapping") or ()),
         "shares": shares(chip),
+        "baselines": baseline_lines(results, chip),
         "chip_energy": quantity((chip or {}).get("energy_j"), "J"),
         "chip_area": area((chip or {}).get("area_m2")),
         "chip_latency": quantity((chip or {}).get("latency_s"), "s"),

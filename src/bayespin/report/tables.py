@@ -122,3 +122,18 @@ def seed_lines(rows: Sequence[Row]) -> list[Line]:
         )
         for row in rows
     ]
+
+
+def baseline_lines(results: Mapping[str, Any], chip: Row | None) -> list[Line]:
+    """Return the same network on digital hardware, and how many times the chip's energy it is."""
+    ours = known((chip or {}).get("energy_j"))
+    lines = []
+    for entry in results.get("baselines") or ():
+        energy = known(entry.get("energy_j"))
+        ratio = None if energy is None or not ours else energy / ours
+        cells = (
+            Cell(column="Energy", value=quantity(energy, "J")),
+            Cell(column="× chip", value=figures(ratio, 3)),
+        )
+        lines.append(Line(name=str(entry.get("name", "")), role="", detail="", cells=cells))
+    return lines

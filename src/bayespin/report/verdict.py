@@ -146,6 +146,8 @@ def check_summary(listed: Sequence[Check]) -> str:
     short = [check.name for check in listed if check.met is False]
     if not short:
         met = sum(check.met is True for check in listed)
+        if met == len(listed) == 1:
+            return "The one check was met."
         every = "All" if met == len(listed) else f"{met} of"
         return f"{every} {len(listed)} checks met."
     return f"{len(short)} of {len(listed)} checks fell short: {'; '.join(short)}."

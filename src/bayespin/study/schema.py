@@ -18,6 +18,7 @@ class Data:
     """Which images."""
 
     set: Literal["fashion-mnist"] = "fashion-mnist"
+    """Test and training images."""
     path: str | None = None
     """Folder with the four IDX files; looked for in the usual places if not given."""
     foreign: Literal["mnist"] = "mnist"
@@ -29,6 +30,7 @@ class Data:
     held_out: int = 5_000
     """The last training images, kept for every choice that is made; never trained on."""
     test_images: int = 10_000
+    """The first test images."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.test_images <= 10_000:
@@ -48,15 +50,23 @@ class Training:
     """
 
     epochs: int
+    """Passes over the training images."""
     batch: int
+    """Images per step."""
     learning_rate: float
+    """Of Adam, at the start."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate falls."""
     kl_weight: float = 0.2
+    """Weight of the divergence to the prior; 1 is the evidence lower bound."""
     estimator: Literal["flipout", "local_reparameterised", "reparameterised"] = (
         "local_reparameterised"
     )
+    """How weights are sampled in training; `local_reparameterised` is what the chip does."""
     column_gain: float = 4.0
+    """Gain of the pillar columns that the σ window assumes; one of the cell's."""
     weight_range: float = 0.7
+    """Full scale of the weights that the σ window assumes."""
     sigma_cap: float | None = None
     """Largest σ in training; the device's if not given."""
 
@@ -117,14 +127,23 @@ class Hardware:
     """The chip: a preset, and what is changed in it; a change also changes the run's hash."""
 
     preset: str = "easyplane-50nm"
+    """Name of a shipped preset; the fields below change it where given."""
     rows: int | None = None
+    """Rows of a tile."""
     outputs_per_adc: int | None = None
+    """Outputs that share one converter."""
     input_bits: int | None = None
+    """Of the row drivers."""
     adc_bits: int | None = None
+    """Of the column converters."""
     read_voltage: Annotated[float | None, Unit("V")] = None
+    """Row voltage of the largest input."""
     read_window: Annotated[float | None, Unit("s")] = None
+    """Integration time of one read."""
     use_temperature: Annotated[float | None, Unit("K")] = None
+    """Temperature at which the chip is read; it was programmed at the preset's."""
     pillar_diameter: Annotated[float | None, Unit("m")] = None
+    """Of the stochastic junction; it moves the easy-plane fields of all levels."""
     calibration_images: int = 500
     """Held-out training images that set the converters' ranges."""
 
@@ -222,10 +241,13 @@ class Study:
     """
 
     name: str
+    """Names the run folder."""
     title: str
+    """Heads the table and the report."""
     quick: bool = False
     """Stamped on every table, page and file of results that are only a first look."""
     seeds: tuple[int, ...] = (0,)
+    """One training and one chip each; results are means over them."""
     data: Data = field(default_factory=Data)
     training: Training
     hardware: Hardware = field(default_factory=Hardware)

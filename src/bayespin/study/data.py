@@ -153,7 +153,7 @@ def _given_folder(path: str, name: str) -> Path:
     if missing:
         field = "data.path" if name == "fashion-mnist" else "data.foreign_path"
         raise InputError(
-            f"Folder `{path}` in `{field}` must hold {name}, but `{missing[0]}.gz` is missing in it."
+            f"Folder `{path}` in `{field}` must hold {name}, but has no `{missing[0]}.gz`."
         )
     return folder
 

@@ -83,12 +83,13 @@ def test_choice_is_the_least_of_all_options(low, high):
     assert least(mean, sigma, CELL) <= best * 1.01
 
 
-def test_window_covers_the_spreads_where_it_can():
-    """One weight range and gain hold a factor of nine; two must fit."""
+def test_window_covers_the_spreads_up_to_what_rounding_is_worth():
+    """A window spans a factor of nine, so two fit; ends may be missed by less than a level."""
     mean, sigma = posterior(0.02, 0.04)
     found = choose("layer", mean, sigma, CELL, [FULL_DRIVE])
-    assert found.outside_window == 0
-    assert found.window[0] < float(sigma.min()) < float(sigma.max()) < found.window[1]
+    assert found.below_floor == 0
+    assert float(sigma.max()) < 1.15 * found.window[1]
+    assert found.above_cap < 0.2 * found.weights
 
 
 @settings(max_examples=15)
@@ -123,7 +124,8 @@ def test_wide_spreads_get_a_full_scale_beyond_the_largest_mean():
     mean, sigma = posterior(0.2, 0.4)
     found = choose("layer", mean, sigma, CELL, [FULL_DRIVE])
     assert found.weight_max > 2 * float(mean.abs().max())
-    assert found.outside_window < 0.05 * found.weights
+    assert found.below_floor == 0
+    assert float(sigma.max()) < 1.15 * found.window[1]
 
 
 def better_cells() -> dict[str, BitCell]:

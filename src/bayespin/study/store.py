@@ -130,4 +130,7 @@ def read_results(folder: Path) -> dict[str, Any]:
             f"Folder `{folder}` must be a finished run, but has no results.json."
         ) from None
     except ValueError as error:
-        raise InputError(f"File `{path}` must be valid JSON, but is damaged ({error}).") from None
+        raise InputError(
+            f"File `{path}` must be valid JSON, but is damaged ({error}); run its study again with "
+            f"`--force`."
+        ) from None

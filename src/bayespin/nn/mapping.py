@@ -26,8 +26,8 @@ _INPUT_QUANTILES = (0.98, 0.99, 0.995, 0.999, 1.0)
 """Input scales to choose from, as quantiles of the active inputs."""
 _MOST_OUTSIDE = 0.5
 """Share of weights outside the window beyond which a layer is refused."""
-_TOLERANCE = 1.1
-"""Factor beyond the window that is no reason to refuse: rounding inside it costs as much."""
+_TOLERANCE = 2.0
+"""Factor beyond the window that is counted and reported, but is no reason to refuse a layer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,8 @@ def test_every_shipped_study_can_be_run_on_its_chip():
         assert found.name == name
         window = found.training.window(found.hardware.accelerator().cell)
         assert 0 < window.floor < window.cap
-        assert found.hardware.calibration_images <= found.data.held_out
+        held = found.data.held_out
+        assert held == 0 or found.hardware.calibration_images <= held
 
 
 def test_shipped_studies_are_those_that_were_promised():

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,11 +44,11 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["bayespin", *map(str, words)])
+        code = 0
         try:
             cli.main()
-            code: Any = 0
         except SystemExit as stop:
-            code = stop.code if stop.code is not None else 0
+            code = int(stop.code or 0)
         found = capsys.readouterr()
         return code, found.out, found.err
 
@@ -239,6 +240,19 @@ def test_a_fault_of_the_program_is_not_called_the_user_s(command, stand_ins, tmp
     toml = write(tmp_path / "tiny.toml", stand_ins)
     with pytest.raises(NameError):
         command("run", toml, "--out", tmp_path / "runs")
+
+
+def test_predictions_use_every_core(command, stand_ins, tmp_path, monkeypatch):
+    """Two threads that share one block wait for each other; two blocks do not."""
+    asked = []
+
+    def run_study(*_: Any, watch: Any, **__: Any) -> None:
+        asked.append(watch.workers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bayespin.study.run.run_study", run_study)
+    command("run", write(tmp_path / "tiny.toml", stand_ins), "--out", tmp_path / "runs")
+    assert asked == [len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()]
 
 
 def test_control_c_says_how_to_go_on(command, stand_ins, tmp_path, monkeypatch):

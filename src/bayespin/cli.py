@@ -45,7 +45,9 @@ def run(
     try:
         with _bars() as progress:
             watch = Watch(
-                progress=progress, table=lambda found: _show(found, "first look: clean images")
+                progress=progress,
+                table=lambda found: _show(found, "first look: clean images"),
+                workers=_cores(),
             )
             final = run_study(chosen, out, force=force, watch=watch, report=page.write)
     except KeyboardInterrupt:  # here, since typer would end without a word

@@ -265,16 +265,21 @@ print("torch" in sys.modules, "scipy" in sys.modules)
     assert min(seconds) < 0.5
 
 
+def spelt(distribution: str) -> str:
+    """A distribution's name in its one normal form."""
+    return distribution.lower().replace("_", "-")
+
+
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {re.match(r"[\w-]+", line)[0].lower() for line in project["dependencies"]}
+    return {spelt(re.match(r"[\w-]+", line)[0]) for line in project["dependencies"]}
 
 
 def test_the_package_imports_only_what_it_declares():
     owners = importlib.metadata.packages_distributions()
     for path in PACKAGE.rglob("*.py"):
         foreign = imported(parsed(path)) - set(sys.stdlib_module_names) - {"bayespin"}
-        owned = {d.lower() for name in foreign for d in owners.get(name, [name])}
+        owned = {spelt(d) for name in foreign for d in owners.get(name, [name])}
         assert not owned - declared(), name_of(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bayespin.chip.accelerator import Accelerator, Deployment, with_converters
+from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.load import InputError
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import predict_reads
@@ -22,6 +22,12 @@ from tests.statistical.check import mean_is, required_samples
 
 KEY = Key.root(0).child("accelerator")
 CHIP = Accelerator.from_preset()
+
+
+def with_converters(input_bits: int, adc_bits: int) -> Accelerator:
+    """The preset chip with other converters."""
+    read = replace(CHIP.cell.read, input_bits=input_bits, adc_bits=adc_bits)
+    return replace(CHIP, cell=replace(CHIP.cell, read=read))
 
 
 def network_of(layer=MeanFieldLayer) -> Network:
@@ -62,7 +68,7 @@ def deployed(devices: str = "spintronic", chip: int = 0) -> Deployment:
 @cache
 def fine() -> Deployment:
     """Perfect devices and 10-bit converters, widened so that only rounding is left of them."""
-    chip = with_converters(CHIP, 10, 10)
+    chip = with_converters(10, 10)
     deployment = chip.deploy(network_of(), images(64), KEY.child("fine"), "ideal")
     for layer in deployment.network.random_layers().values():
         layer.adc_range.mul_(1.5)
@@ -290,7 +296,7 @@ def test_an_unknown_preset_is_refused_with_the_nearest_name():
 
 
 def test_converters_are_exchanged_and_nothing_else():
-    chip = with_converters(CHIP, 4, 6)
+    chip = with_converters(4, 6)
     read = chip.cell.read
     assert (read.input_bits, read.adc_bits) == (4, 6)
     back = replace(chip, cell=replace(chip.cell, read=replace(read, input_bits=8, adc_bits=8)))

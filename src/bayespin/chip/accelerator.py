@@ -193,9 +193,3 @@ class Deployment:
 
     def _outputs(self) -> int:
         return list(self.network.random_layers().values())[-1].product.outputs
-
-
-def with_converters(chip: Accelerator, input_bits: int, adc_bits: int) -> Accelerator:
-    """Return the chip with other converters."""
-    read = replace(chip.cell.read, input_bits=input_bits, adc_bits=adc_bits)
-    return replace(chip, cell=replace(chip.cell, read=read))

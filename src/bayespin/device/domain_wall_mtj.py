@@ -37,7 +37,7 @@ class DomainWallMtj:
     placement_error: float
     """Standard deviation of the wall position, in levels."""
     missed_step_probability: float
-    """That a pulse moves the wall by one notch too few."""
+    """That a write ends one notch too few or too many, either equally likely."""
 
     def __post_init__(self) -> None:
         positive = ("length", "width", "thickness", "tmr", "half_voltage", "resistance_area",

@@ -302,7 +302,7 @@ def _ladder(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
 
 
 def _seconds(bench: _Bench, seed: int, rows: dict[str, Any]) -> dict[str, float]:
-    """Return seconds by stage, over all sessions of this run."""
+    """Return seconds by stage; of an interrupted training, only those of its last session."""
     seconds = {
         f"train {model}": bench.folder.step(f"seed{seed}-train-{model}", dict)["seconds"]
         for model in ("dnn", "bnn")

@@ -314,7 +314,8 @@ def test_call_returns_exit_codes_of_programs_and_signals():
 def test_an_interrupted_program_may_finish_its_work(tmp_path):
     done = tmp_path / "checkpoint"
     child = (
-        "import time, pathlib\nprint('up', flush=True)\ntry: time.sleep(60)\n"
+        # Up only inside the `try`: the signal may come as soon as the word is out.
+        "import time, pathlib\ntry: print('up', flush=True); time.sleep(60)\n"
         f"except KeyboardInterrupt: time.sleep(1); pathlib.Path({str(done)!r}).touch()"
     )
     code = f"import sys, tasks\ntry: tasks.call([sys.executable, '-c', {child!r}])\n"

@@ -14,18 +14,18 @@ from tests.statistical.check import mean_is, variance_is
 REPLICAS = 40_000
 
 
-def relax(x, forcing):
+def relax(_, x, forcing):
     return -x + math.sqrt(2.0) * forcing
 
 
-def geometric(x, forcing):
+def geometric(_, x, forcing):
     return 0.5 * x * forcing
 
 
 def walk(rate, start, dt, steps, words):
     state = torch.full((REPLICAS,), start, dtype=torch.float64)
     noise = keyed_step_noise(Key.root(1).child(words), state)
-    return integrate(lambda x, n: heun_step(rate, x, n, dt), state, noise, range(steps))
+    return integrate(lambda _, x, n: heun_step(rate, x, n, dt), state, noise, range(steps))
 
 
 def heun_variance(dt):
@@ -59,7 +59,7 @@ def test_euler_would_be_caught():
     state = torch.ones(REPLICAS, dtype=torch.float64)
     noise = keyed_step_noise(Key.root(1).child("euler"), state)
     euler = integrate(
-        lambda x, n: x + 0.02 * geometric(x, n / math.sqrt(0.02)), state, noise, range(50)
+        lambda _, x, n: x + 0.02 * geometric(0.0, x, n / math.sqrt(0.02)), state, noise, range(50)
     )
     with pytest.raises(AssertionError):
         mean_is(euler.log(), 0.0, bias=0.5**3 * 0.02)
@@ -90,7 +90,7 @@ def test_any_split_gives_the_same_bits(cut):
     start = torch.zeros(5, dtype=torch.float64)
     noise = keyed_step_noise(Key.root(3).child("split"), start)
 
-    def step(x, n):
+    def step(_, x, n):
         return heun_step(relax, x, n, 0.1)
 
     whole = integrate(step, start, noise, range(12))
@@ -103,6 +103,6 @@ def test_observer_sees_each_state_once_in_order():
     start = torch.zeros(1, dtype=torch.float64)
     noise = keyed_step_noise(Key.root(0), start)
     integrate(
-        lambda x, _: x + 1, start, noise, range(3, 6), lambda i, x: seen.append((i, float(x)))
+        lambda _i, x, _n: x + 1, start, noise, range(3, 6), lambda i, x: seen.append((i, float(x)))
     )
     assert seen == [(3, 1.0), (4, 2.0), (5, 3.0)]

@@ -136,7 +136,7 @@ def test_euler_without_projection_is_caught():
     start = along_x(2, 1000)
     noise = keyed_step_noise(Key.root(11).child("euler"), start)
 
-    def euler(m, n):
+    def euler(_, m, n):
         field = macrospin.deterministic_field(spins, m) + macrospin.thermal_field_std(spins) * n
         return m + spins.time_step * macrospin.torque(m, field, 1.0)
 

@@ -140,7 +140,7 @@ def step(
     """
     amplitude = thermal_field_std(parameters) * math.sqrt(parameters.time_step)
 
-    def rate(m: Tensor, forcing: Tensor) -> Tensor:
+    def rate(_: float | Tensor, m: Tensor, forcing: Tensor) -> Tensor:
         field = deterministic_field(parameters, m) + amplitude * forcing
         return torque(m, field, parameters.layer.damping)
 
@@ -160,7 +160,7 @@ def simulate(
     `observe(i, m)` sees the state after step i. range(0, n) equals range(0, k) then range(k, n).
     """
 
-    def advance(m: Tensor, draw: Tensor) -> Tensor:
+    def advance(_: int, m: Tensor, draw: Tensor) -> Tensor:
         return step(parameters, m, draw)
 
     return integrate(advance, magnetisation, noise, steps, observe)

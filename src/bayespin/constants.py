@@ -11,6 +11,8 @@ ELEMENTARY_CHARGE: float = codata.elementary_charge
 """e, C."""
 REDUCED_PLANCK: float = codata.hbar
 """ħ, J s."""
+BOHR_MAGNETON: float = codata.physical_constants["Bohr magneton"][0]
+"""µ_B, J/T."""
 VACUUM_PERMEABILITY: float = codata.mu_0
 """µ0, T m/A."""
 GYROMAGNETIC_RATIO: float = codata.physical_constants["electron gyromag. ratio"][0]

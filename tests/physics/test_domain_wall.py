@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate
+from scipy import integrate, optimize
 
 from bayespin.physics import domain_wall as wall
 
@@ -30,6 +31,41 @@ def test_width_minimises_the_wall_energy(exchange, anisotropy):
     best = wall.width_parameter(exchange, anisotropy)
     assert energy(best) == pytest.approx(4 * math.sqrt(exchange * anisotropy), rel=1e-12)
     assert energy(best) < min(energy(1.01 * best), energy(0.99 * best))
+
+
+def test_energies_of_the_pt_co_alox_set():
+    """micromagnetics.md §5.7: 4√(AK) 11.4 mJ/m², D_c 3.64 mJ/m², where the Néel wall is free."""
+    anisotropy = wall.track_anisotropy(1.27e6, 1.1e6)
+    assert wall.wall_energy(16e-12, anisotropy) == pytest.approx(11.4e-3, abs=5e-5)
+    critical = wall.critical_dmi(16e-12, anisotropy)
+    assert critical == pytest.approx(3.64e-3, abs=5e-6)
+    assert wall.wall_energy(16e-12, anisotropy, -critical) == pytest.approx(0, abs=1e-15)
+
+
+def chain_width(cell, exchange=16e-12, anisotropy=0.51e6, cells=80):
+    """½ ∑ sin²θ dx of a chain in its energy minimum, with a wall between its two middle cells.
+
+    dE/dθ_i ∝ (2A/dx²)[sin(θ_i − θ_{i−1}) + sin(θ_i − θ_{i+1})] + K sin 2θ_i = 0.
+    """
+    x = (np.arange(cells) - (cells - 1) / 2) * cell
+    start = 2 * np.arctan(np.exp(x / math.sqrt(exchange / anisotropy)))
+
+    def gradient(theta):
+        padded = np.concatenate(([0.0], theta, [np.pi]))
+        bend = np.sin(np.diff(padded)[:-1]) - np.sin(np.diff(padded)[1:])
+        return 2 * exchange / (anisotropy * cell**2) * bend + np.sin(2 * theta)
+
+    found = optimize.fsolve(gradient, start, xtol=1e-12)
+    return np.sum(np.sin(found) ** 2) * cell / 2
+
+
+@pytest.mark.parametrize("cell, measured", [(1e-9, 5.579e-9), (2e-9, 5.509e-9)])
+def test_width_on_cells(cell, measured):
+    """micromagnetics.md §5.7 measured 5.579 and 5.509 nm for Δ = 5.60 nm; the chain agrees."""
+    width = wall.width_parameter(16e-12, 0.51e6)
+    found = wall.discrete_width_parameter(width, cell)
+    assert found == pytest.approx(measured, abs=3.5e-12)
+    assert found == pytest.approx(chain_width(cell), rel=6e-4)
 
 
 def test_films_without_perpendicular_anisotropy_are_refused():

@@ -5,16 +5,41 @@ an independent stream, so results depend neither on the number of workers nor on
 split, as long as the split falls on the boundaries that the path names.
 
 Streams are derived by `numpy.random.SeedSequence`, which hashes the whole path.
+
+Two kinds of numbers come out of a key: those of torch's generator, in the order of the calls, and
+those of a counter-based generator, addressed by replica, point and step. The second kind costs
+more on a CPU, but is free of any order, and a fused kernel can make it in registers.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
-from bayespin.shapes import Float, Tensor
+from bayespin.shapes import Float, Int, Tensor
+
+WORD = 0xFFFFFFFF
+"""Mask of a 32-bit word."""
+ROUNDS = 10
+PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+PHILOX_INCREMENTS = (0x9E3779B9, 0xBB67AE85)
+# Minimax polynomials, found by Lawson's iteration in double precision; see `_normal_pair`.
+LOG_COEFFICIENTS = (
+    -1.99999995, 0.99999955, -0.66668321, 0.50005892, -0.39916833, 0.33087472, -0.29834761,
+    0.28964401, -0.17919842,
+)  # fmt: skip
+SINE_COEFFICIENTS = (3.14159258, -5.16770688, 2.55003138, -0.59804517, 0.07722012)
+COSINE_COEFFICIENTS = (0.99999995, -4.93479286, 4.05841192, -1.33188017, 0.2196968)
+LOG_SPLIT = 0x3F3504F3
+"""Bits of √½ in float32: mantissas are taken from √½ to √2, where the logarithm is smooth."""
+EXPONENT_BITS = -0x800000
+"""Mask of sign and exponent of a float32, as a signed word."""
+
+Words = Int[Tensor, "..."]
+"""32-bit words, held in int64: torch does not multiply unsigned integers."""
 
 
 def _word(part: int | str) -> int:
@@ -108,3 +133,110 @@ class InjectedNoise:
                 f"Injected noise must have shape {tuple(like.shape)}, but is {tuple(draw.shape)}."
             )
         return draw.to(like)
+
+
+def philox(
+    seed: int, counter: tuple[Words, Words, Words, Words]
+) -> tuple[Words, Words, Words, Words]:
+    """Return four random words for each counter: Philox-4x32-10.
+
+    Ten rounds of (c0, c1, c2, c3) ← (hi(M1 c2) ⊕ c1 ⊕ k0, lo(M1 c2), hi(M0 c0) ⊕ c3 ⊕ k1,
+    lo(M0 c0)), then k ← k + W, all modulo 2^32.
+
+    Symbols: c counter words, broadcast against each other; k0, k1 the low and high word of `seed`;
+    hi, lo the halves of a 64-bit product; M, W constants of the source.
+
+    Source: Salmon, Moraes, Dror and Shaw (2011), DOI 10.1145/2063384.2063405. The words are those
+    of Random123, and of `tl.philox` of Triton with the same seed and counter.
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = seed & WORD, seed >> 32 & WORD
+    for _ in range(ROUNDS):
+        # Products of two words wrap around in int64, which keeps all 64 bits.
+        even, odd = c0 * PHILOX_MULTIPLIERS[0], c2 * PHILOX_MULTIPLIERS[1]
+        c0, c1 = (odd >> 32 & WORD) ^ c1 ^ k0, odd & WORD
+        c2, c3 = (even >> 32 & WORD) ^ c3 ^ k1, even & WORD
+        k0, k1 = k0 + PHILOX_INCREMENTS[0] & WORD, k1 + PHILOX_INCREMENTS[1] & WORD
+    return c0, c1, c2, c3
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
+    value = torch.full_like(x, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = value * x + coefficient
+    return value
+
+
+def _normal_pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two independent N(0, 1) numbers in float32 for each pair of words: Box-Muller.
+
+    r = √(−2 ln u), u = (w1 + ½)/2^32; x uniform on [−½, ½) from 31 bits of w2, whose last bit is
+    the sign of both numbers: ±r cos πx, ±r sin πx.
+
+    Only sums, products and one square root, in the order in which the fused kernel takes them:
+    processors agree to a few units in the last place, which library functions do not promise. The
+    polynomials are good to 5e-8; the numbers reach 6.7 standard deviations.
+    """
+    uniform = first.to(torch.float32) * 2.0**-32 + 2.0**-33
+    bits = uniform.view(torch.int32)
+    exponent = (bits - LOG_SPLIT) & EXPONENT_BITS
+    t = (bits - exponent).view(torch.float32) - 1
+    log = exponent.to(torch.float32) * (-2 * math.log(2) / 2**23)
+    radius = (log + t * _polynomial(LOG_COEFFICIENTS, t)).sqrt()
+    radius = torch.where(second > WORD >> 1, -radius, radius)
+    x = ((second << 33) >> 32).to(torch.float32) * 2.0**-32
+    cosine = _polynomial(COSINE_COEFFICIENTS, x * x)
+    return radius * cosine, radius * (x * _polynomial(SINE_COEFFICIENTS, x * x))
+
+
+@dataclass(frozen=True, eq=False)
+class CounterNoise:
+    """Standard normal numbers of (key, point, replica, step), for states `*points 3 replicas`.
+
+    The three numbers of a replica in a step come from one call of `philox` with the counter
+    (replica, step, point, 0): results depend on no split of steps, points or replicas at all.
+    Numbers are drawn in float32 whatever the dtype of `like`, so that both dtypes see one path.
+
+    Eight times as slow as `KeyedNoise` on a CPU: for runs that must agree with the fused kernel.
+
+    Raises:
+        ValueError: `first_replica` or `first_point` is negative, or indices pass 2^32.
+    """
+
+    seed: int
+    like: Float[Tensor, "*points 3 replicas"]
+    first_replica: int = 0
+    first_point: int = 0
+
+    def __post_init__(self) -> None:
+        *points, _, replicas = self.like.shape
+        for name, count in (("first_replica", replicas), ("first_point", math.prod(points))):
+            first = getattr(self, name)
+            if not 0 <= first <= 2**32 - count:
+                raise ValueError(
+                    f"`{name}` must be from 0 to {2**32 - count}, so that all {count} indices fit "
+                    f"32 bits, but is {first}."
+                )
+
+    @classmethod
+    def from_key(cls, key: Key, like: Float[Tensor, "*points 3 replicas"]) -> "CounterNoise":
+        """Return the noise of the stream that `key` names."""
+        return cls(key.seed(), like)
+
+    def __call__(self, step: int) -> Float[Tensor, "*points 3 replicas"]:
+        """Return the numbers of the step with this index, with shape, dtype and device of `like`.
+
+        Raises:
+            ValueError: the index does not fit 32 bits.
+        """
+        if not 0 <= step < 2**32:
+            raise ValueError(f"`step` must be from 0 to 2^32 - 1, but is {step}.")
+        *points, _, replicas = self.like.shape
+        device = self.like.device
+        replica = torch.arange(replicas, device=device) + self.first_replica
+        point = torch.arange(math.prod(points), device=device)[:, None] + self.first_point
+        # Words that all replicas share stay single numbers until a round mixes them.
+        counter = (replica, torch.tensor(step), point, torch.tensor(0))
+        w0, w1, w2, w3 = philox(self.seed, counter)
+        (x, y), (z, _) = _normal_pair(w0, w1), _normal_pair(w2, w3)
+        return torch.stack((x, y, z), 1).reshape(self.like.shape).to(self.like.dtype)

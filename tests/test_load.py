@@ -44,6 +44,7 @@ class Part:
 class Whole:
     name: str
     part: Part
+    spares: tuple[Part, ...] = ()
 
 
 PART = {
@@ -61,7 +62,12 @@ parts = st.builds(
     flag=st.booleans(),
     limit=st.none() | numbers,
 )
-wholes = st.builds(Whole, name=st.text(max_size=10), part=parts)
+wholes = st.builds(
+    Whole,
+    name=st.text(max_size=10),
+    part=parts,
+    spares=st.lists(parts, max_size=2).map(tuple),
+)
 
 
 def test_quantities_become_si():
@@ -69,6 +75,9 @@ def test_quantities_become_si():
     assert found.part.length == 50e-9
     assert found.part.voltages == (0.1, 0.2)
     assert found.part.limit is None
+    assert build(Whole, {"name": "x", "part": PART, "spares": [PART]}, "file").spares == (
+        found.part,
+    )
 
 
 @given(whole=wholes)
@@ -156,7 +165,17 @@ def test_missing_fields_are_named(name):
         ({"name": "x"}, "`part` must be given, but is missing"),
         (
             {"name": "x", "part": PART, "prat": {}},
-            "`prat` must be one of name, part, but is not (did you mean `part`?)",
+            "`prat` must be one of name, part, spares, but is not (did you mean `part`?)",
+        ),
+        ({"name": "x", "part": PART, "spares": 3}, "`spares` must be a list, but is 3"),
+        (
+            {"name": "x", "part": PART, "spares": [PART, {**PART, "length": 1}]},
+            '`spares.length` must be a string with a unit, such as "1 m", but is 1',
+        ),
+        (
+            {"name": "x", "part": PART, "spares": [{**PART, "kund": "hard"}]},
+            "`spares.kund` must be one of length, voltages, share, count, kind, flag, limit, but "
+            "is not (did you mean `kind`?)",
         ),
     ],
 )

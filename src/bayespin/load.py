@@ -101,14 +101,14 @@ def dump(instance: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(type(instance), include_extras=True)
     for field in dataclasses.fields(instance):
         value, unit = getattr(instance, field.name), _unit(hints[field.name])
-        if dataclasses.is_dataclass(value):
-            content[field.name] = dump(value)
-        elif value is not None:  # TOML has no null: an absent optional field is left out
+        if value is not None:  # TOML has no null: an absent optional field is left out
             content[field.name] = _plain(value, unit)
     return content
 
 
 def _plain(value: Any, unit: Unit | None) -> Any:
+    if dataclasses.is_dataclass(value):
+        return dump(value)
     if isinstance(value, tuple):
         return [_plain(item, unit) for item in value]
     return write_quantity(value, unit.symbol) if unit is not None else value
@@ -136,6 +136,8 @@ def _schema_of(hint: Any) -> Any:
 
 def _si(schema: Any, content: Any, where: str, path: tuple[str, ...]) -> Any:
     """Return `content` with quantities as SI floats, walking the dataclass beside it."""
+    if isinstance(content, list):
+        return [_si(schema, item, where, path) for item in content]
     if not isinstance(content, Mapping):
         return content
     hints = typing.get_type_hints(schema, include_extras=True)

@@ -162,9 +162,9 @@ def test_idle_tests_are_seen():
     assert idle_tests(tree) == ["test_a"]
 
 
-# The one listed exception: worker threads of a prediction take one torch thread each, and the
-# caller's count is restored; `tests/study` checks that it is.
-MAY_SET = {"prediction.py": {"set_num_threads"}}
+# The one listed exception: worker threads take one torch thread each, and the caller's count is
+# restored; `tests/study` and `tests/numerics/test_parallel.py` check that it is.
+MAY_SET = {"parallel.py": {"set_num_threads"}}
 
 
 def test_only_rng_makes_randomness_and_nobody_sets_globals():

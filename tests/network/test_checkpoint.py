@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bayespin.load import InputError
-from bayespin.network import checkpoint
 from bayespin.network.checkpoint import load_network, load_state, save_network, save_state
 from bayespin.network.models import Network
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
 from bayespin.nn.product import Dense
+from bayespin.numerics import tensor_file
 from bayespin.rng import Key
 
 KEY = Key.root(0).child("checkpoint")
@@ -137,7 +137,7 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         target.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(tensor_file, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save_network(path, network_of(2))
     monkeypatch.undo()
@@ -152,7 +152,7 @@ def test_interruption_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     def interrupted(source, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint.os, "replace", interrupted)
+    monkeypatch.setattr(tensor_file.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_network(path, network_of(2))
     monkeypatch.undo()

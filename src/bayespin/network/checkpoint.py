@@ -1,38 +1,15 @@
 """Networks and optimisers to safetensors files and back: no pickle, never half-written."""
 
-import errno
-import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from bayespin.load import InputError
 from bayespin.network.models import Network
+from bayespin.numerics.tensor_file import read_tensors, write_tensors
 from bayespin.shapes import Tensor
 
-
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    beside = path.with_name(path.name + ".partial")
-    try:
-        save_file(tensors, beside, metadata=metadata)
-        os.replace(beside, path)
-    except SafetensorError as error:  # such as a full disk
-        raise OSError(errno.EIO, str(error), str(path)) from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"Checkpoint `{path}` must be a whole safetensors file, but is damaged ({error}); "
-            f"delete it to begin that step anew."
-        ) from None
+_REMEDY = "delete it to begin that step anew"
 
 
 def _checked(
@@ -60,7 +37,7 @@ def _shapes(network: Network) -> dict[str, torch.Size]:
 
 def save_network(path: Path, network: Network) -> None:
     """Write the network's parameters."""
-    _write(path, dict(network.state_dict()), {"content": "network"})
+    write_tensors(path, dict(network.state_dict()), {"content": "network"})
 
 
 def load_network(path: Path, network: Network) -> Network:
@@ -69,7 +46,7 @@ def load_network(path: Path, network: Network) -> Network:
     Raises:
         InputError: a damaged file, another network's file, or values that are not finite.
     """
-    tensors, _ = _read(path)
+    tensors, _ = read_tensors(path, _REMEDY)
     network.load_state_dict(_checked(path, tensors, _shapes(network)))
     return network
 
@@ -80,7 +57,7 @@ def save_state(path: Path, network: Network, optimiser: torch.optim.Adam, epochs
     for name, parameter in network.named_parameters():
         for field, value in optimiser.state[parameter].items():
             tensors[f"adam.{field}.{name}"] = value
-    _write(path, tensors, {"content": "training", "epochs": str(epochs)})
+    write_tensors(path, tensors, {"content": "training", "epochs": str(epochs)})
 
 
 def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int:
@@ -92,7 +69,7 @@ def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int
     """
     if not path.exists():
         return 0
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path, _REMEDY)
     network_state = _checked(path, tensors, _shapes(network))
     moments = {}
     for name, parameter in network.named_parameters():

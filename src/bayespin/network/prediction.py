@@ -1,7 +1,6 @@
 """Monte-Carlo prediction: many passes, streamed, with randomness keyed by block and sample."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from bayespin.network.metrics import Predictive, PredictiveAccumulator
 from bayespin.network.models import Network
 from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling, local_reparameterised
 from bayespin.nn.random_layer import RandomLayer
+from bayespin.numerics.parallel import in_order
 from bayespin.rng import Key, KeyedNoise, Noise
 from bayespin.shapes import Float, Tensor
 
@@ -112,7 +112,7 @@ def predict(
         return accumulator.result()
 
     parts = []
-    for part in _in_order(one, blocks, execution.workers):
+    for part in in_order(one, blocks, execution.workers):
         parts.append(part)
         execution.progress(len(parts), len(blocks))
     return Predictive(
@@ -122,23 +122,3 @@ def predict(
         epistemic=torch.cat([p.epistemic for p in parts]),
         reads=passes,
     )
-
-
-def _in_order(
-    one: Callable[[tuple[int, Tensor]], Predictive],
-    blocks: list[tuple[int, Tensor]],
-    workers: int,
-) -> Iterator[Predictive]:
-    """Yield one result per block, in order, from this thread or from a pool."""
-    if workers == 1:
-        yield from map(one, blocks)
-        return
-    threads = torch.get_num_threads()
-    # torch counts threads per calling thread: inside the pool each block gets one, so that two
-    # workers on two cores do not wait for each other; the caller's own count stays as it is.
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield from pool.map(one, blocks)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)

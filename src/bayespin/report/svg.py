@@ -1,13 +1,17 @@
-"""Drawings as SVG text inside the page: same bytes for the same drawing, colours from the theme."""
+"""Drawings as SVG or pixels: same bytes for the same drawing; inside the page, the theme's colours.
+"""
 
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -49,9 +53,55 @@ _REFERENCE: Final = re.compile(r'(id="|#)([a-z]+[0-9a-f]{10})(?=["\)])')
 _PLAIN_ID: Final = re.compile(r' id="(?![a-z]+[0-9a-f]{10}")[^"]*"')
 
 
-def inline_svg(
-    draw: Callable[[Figure], object], *, size: tuple[float, float], name: str, alt: str
-) -> Markup:
+Draw = Callable[[Figure], object]
+"""Puts axes and what is on them onto an empty figure."""
+
+
+@contextmanager
+def drawing(size: tuple[float, float]) -> Generator[Figure]:
+    """Yield an empty figure of so many CSS pixels, under the settings of every figure here.
+
+    The settings hold only inside the block (matplotlib's `rc_context`), so two threads must not
+    draw at once.
+    """
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A browser has fonts for names that the layout font lacks a glyph for.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72, layout="constrained")
+
+
+def standalone_svg(draw: Draw, size: tuple[float, float]) -> str:
+    """Return an SVG file of what `draw` puts on an empty figure, in the colours of the light page.
+
+    Args:
+        draw: receives the figure; makes its axes and draws on them.
+        size: width and height in CSS pixels at which text has its natural size.
+    """
+    text = io.StringIO()
+    with drawing(size) as figure:
+        draw(figure)
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def pixels(draw: Draw, size: tuple[float, float], scale: float = 2.0) -> np.ndarray:
+    """Return rows of red, green, blue (0 to 255) of a drawing on white, `scale` pixels per CSS one.
+
+    Args:
+        draw: receives the figure; makes its axes and draws on them.
+        size: width and height in CSS pixels at which text has its natural size.
+        scale: 2 is sharp on screens of either kind.
+    """
+    with drawing(size) as figure:
+        figure.set_dpi(72 * scale)
+        figure.set_facecolor("white")
+        draw(figure)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def inline_svg(draw: Draw, *, size: tuple[float, float], name: str, alt: str) -> Markup:
     """Return the SVG element of what `draw` puts on an empty figure.
 
     Args:
@@ -59,18 +109,8 @@ def inline_svg(
         size: width and height in CSS pixels at which text has its natural size.
         name: unique on the page; keeps the element's inner references apart from other drawings'.
         alt: what the drawing shows, for those who do not see it.
-
-    The settings hold only inside the call (matplotlib's `rc_context`), so two threads must not
-    draw at once.
     """
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        # A browser has fonts for names that the layout font lacks a glyph for.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72, layout="constrained")
-        draw(figure)
-        text = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
-    return Markup(_themed(text.getvalue(), name, alt))
+    return Markup(_themed(standalone_svg(draw, size), name, alt))
 
 
 def _rounded(attribute: re.Match[str]) -> str:

@@ -75,7 +75,7 @@ def simulated():
     spins = Macrospins(
         layer=mtj.layer,
         effective_anisotropy=free.effective_anisotropy(mtj.layer, anisotropy).expand(2, 1),
-        applied_field=torch.tensor([[[0.0, 0.0, 0.0]], [[0.0, 0.0, stray]]], dtype=torch.float64),
+        applied_field=torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, stray]])[..., None].double(),
         temperature=300.0,
         time_step=5e-12,
     )
@@ -83,7 +83,7 @@ def simulated():
     noise = keyed_step_noise(Key.root(21).child("noise"), start)
     settled = macrospin.simulate(spins, start, noise, range(400))
     total = torch.zeros(2, 6000, dtype=torch.float64)
-    macrospin.simulate(spins, settled, noise, range(400, 500), lambda _, m: total.add_(m[..., 2]))
+    macrospin.simulate(spins, settled, noise, range(400, 500), lambda _, m: total.add_(m[:, 2]))
     return mtj, anisotropy, stray, total / 100
 
 

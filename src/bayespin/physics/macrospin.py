@@ -1,176 +1,356 @@
 """Thermal macrospins: the stochastic Landau-Lifshitz-Gilbert equation for batches of replicas.
 
 The second description of a stochastic free layer: it knows neither the equilibrium law nor the
-correlation time, and tests both.
+correlation time, and tests both. Axes of m: operating points, then component, then replicas.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from bayespin.cite import cites
-from bayespin.constants import GYROMAGNETIC_RATIO
-from bayespin.numerics.stochastic import StepNoise, heun_step, integrate
-from bayespin.physics.free_layer import FreeLayer, thermal_energy
-from bayespin.shapes import Float, Tensor
+from bayespin.constants import BOLTZMANN
+from bayespin.numerics.stochastic import Method, StepNoise, heun_step, integrate
+from bayespin.physics.drive import Driven, at, largest
+from bayespin.physics.free_layer import FreeLayer
+from bayespin.physics.llg import check_time_step, thermal_field_std, torque, unit
+from bayespin.physics.spin_torque import SpinTorque
+from bayespin.shapes import Float, Int, Tensor
+
+AXIS = -2
+"""The component axis of a macrospin's magnetisation."""
+
+Step = Callable[[int, Tensor, Tensor], Tensor]
+"""Maps (index of the step, m, noise) to the next m."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Macrospins:
-    """Parameters of an ensemble of operating points, each with any number of replicas."""
+    """Parameters of an ensemble of operating points, each with any number of replicas.
+
+    Scalars that differ between points have shape `*points 1`, or `*points replicas` where each
+    replica is a device of its own; vectors have `*points 3 1`, or 3 where all share one. Any
+    `Driven` value may be a function of time.
+
+    Raises:
+        ValueError: a value is not finite, the temperature negative, a field without three
+            components, or the time step larger than the stiffest field allows (the sentence names
+            the largest stable one).
+    """
 
     layer: FreeLayer
-    effective_anisotropy: Float[Tensor, "*points 1"]
-    """K_eff along z in J/m³, negative for an easy plane; the last axis stands for the replicas."""
-    applied_field: Float[Tensor, "... 3"]
-    """Uniform field in tesla, broadcast over points and replicas."""
-    temperature: float
+    effective_anisotropy: Driven
+    """K_eff along z in J/m³, negative for an easy plane. A function of time is VCMA."""
+    in_plane_anisotropy: Driven = 0.0
+    """K_ip along x in J/m³, positive where a pillar is longer along x."""
+    applied_field: Driven = 0.0
+    """Applied and stray field in tesla."""
+    spin_torques: tuple[SpinTorque, ...] = ()
+    """Their amplitudes broadcast over m: `*points 1 1`."""
+    temperature: float | Float[Tensor, "..."]
     """K."""
     time_step: float
     """s; 1/50 of the fastest of precession and relaxation is enough, see `step`."""
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ValueError(f"`temperature` must not be negative, but is {self.temperature:g} K.")
-        if not self.time_step > 0:
-            raise ValueError(f"`time_step` must be positive, but is {self.time_step:g} s.")
+        temperature = torch.as_tensor(self.temperature, dtype=torch.float64)
+        if not bool(((temperature >= 0) & temperature.isfinite()).all()):
+            lowest = float(temperature.min())
+            raise ValueError(f"`temperature` must not be negative, but is {lowest:g} K.")
+        per_anisotropy = 2 / self.layer.saturation_magnetisation
+        scales = {
+            "effective_anisotropy": per_anisotropy,
+            "in_plane_anisotropy": per_anisotropy,
+            "applied_field": 1.0,
+        }
+        stiffest = sum(torque.largest_field for torque in self.spin_torques)
+        for name, scale in scales.items():
+            bound = largest(getattr(self, name))
+            if not math.isfinite(bound):
+                raise ValueError(f"`{name}` must be finite, but is {bound:g}.")
+            stiffest += scale * bound
+        _check_components(self.applied_field)
+        check_time_step(self.time_step, stiffest, self.layer.damping)
+
+    @property
+    def points(self) -> torch.Size:
+        """Shape of the operating points, by broadcasting what is constant or set at time 0."""
+        scalars = (self.effective_anisotropy, self.in_plane_anisotropy, self.temperature)
+        shapes = [torch.as_tensor(at(value, 0.0)).shape[:-1] for value in scalars]
+        torques = [a for t in self.spin_torques for a in (t.damping_like, t.field_like)]
+        for vector in (self.applied_field, *torques):
+            shapes.append(torch.as_tensor(at(vector, 0.0)).shape[:-2])
+        return torch.broadcast_shapes(*shapes)
 
 
-def thermal_field_std(parameters: Macrospins) -> float:
-    """Return the standard deviation of each component of the thermal field over one step, in T.
+def _check_components(field: Driven) -> None:
+    value = at(field, 0.0)
+    if isinstance(value, Tensor) and value.ndim:
+        count = value.shape[-1] if value.ndim == 1 else value.shape[AXIS]
+        if count == 3:
+            return
+    elif value == 0 and isinstance(field, (int, float)):
+        return
+    raise ValueError(
+        "`applied_field` must have three components, as the only axis or as the one before the "
+        f"replicas, but is {value}."
+    )
 
-    √(2αkT/(γ M_s V Δt)).
 
-    Symbols: α damping; k Boltzmann's constant; T temperature (K); γ (rad/(s T)); M_s (A/m); V
-    volume (m³); Δt time step (s). For the form of the equation used in `torque`.
+def _scalar(value: float | Tensor, like: Tensor) -> Tensor:
+    """Return `*points 1` as `*points 1 1`, to broadcast over m."""
+    tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    return tensor.unsqueeze(AXIS) if tensor.ndim else tensor
 
-    Source: Brown, DOI 10.1103/PhysRev.130.1677; García-Palacios and Lázaro (1998).
+
+def _vector(value: float | Tensor, like: Tensor) -> Tensor:
+    """Return three components, shared or per point, to broadcast over m."""
+    tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    return tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
+
+
+Timed = Callable[[float | Tensor], Tensor]
+
+
+def _converted(
+    value: Driven, convert: Callable[[float | Tensor, Tensor], Tensor], like: Tensor, scale: float
+) -> Timed:
+    """Return the value as a function of time; what is constant is converted once."""
+    if isinstance(value, (int, float, Tensor)):
+        constant = convert(scale * value, like)
+        return lambda time: constant
+    return lambda time: convert(scale * value(time), like)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """The fields of an ensemble, ready to broadcast over m, in its dtype and on its device."""
+
+    along: Timed
+    """2K_eff/M_s, T."""
+    across: Timed | None
+    """2K_ip/M_s, T; None for a round pillar."""
+    applied: Timed
+    """T."""
+    thermal: Tensor
+    """B_th √Δt, T √s."""
+
+
+def _terms(parameters: Macrospins, like: Tensor) -> _Terms:
+    layer, in_plane = parameters.layer, parameters.in_plane_anisotropy
+    per_anisotropy = 2 / layer.saturation_magnetisation
+    std = thermal_field_std(
+        layer.damping,
+        layer.saturation_magnetisation,
+        layer.volume,
+        torch.as_tensor(parameters.temperature, dtype=torch.float64),
+        parameters.time_step,
+    )
+    round_pillar = isinstance(in_plane, (int, float)) and in_plane == 0
+    return _Terms(
+        along=_converted(parameters.effective_anisotropy, _scalar, like, per_anisotropy),
+        across=None if round_pillar else _converted(in_plane, _scalar, like, per_anisotropy),
+        applied=_converted(parameters.applied_field, _vector, like, 1.0),
+        thermal=_scalar(std * math.sqrt(parameters.time_step), like),
+    )
+
+
+def _field(
+    parameters: Macrospins,
+    terms: _Terms,
+    magnetisation: Tensor,
+    time: float | Tensor,
+    offset: Tensor,
+) -> Tensor:
+    """Return B(m, t), in place of `offset`: applied and thermal field with the shape of m."""
+    m_x, m_z = magnetisation.narrow(AXIS, 0, 1), magnetisation.narrow(AXIS, 2, 1)
+    offset.narrow(AXIS, 2, 1).addcmul_(m_z, terms.along(time))
+    if terms.across is not None:
+        offset.narrow(AXIS, 0, 1).addcmul_(m_x, terms.across(time))
+    for spin_torque in parameters.spin_torques:
+        offset += spin_torque.field(magnetisation, time, AXIS)
+    return offset
+
+
+def effective_field(
+    parameters: Macrospins, magnetisation: Float[Tensor, "*points 3 replicas"], time: float = 0.0
+) -> Float[Tensor, "*points 3 replicas"]:
+    """Return the effective field without noise, in tesla.
+
+    B = (2K_eff/M_s) m_z ẑ + (2K_ip/M_s) m_x x̂ + B_applied + the fields of the spin torques.
+
+    Symbols: K_eff, K_ip anisotropies (J/m³); M_s (A/m).
     """
-    if parameters.temperature == 0:
-        return 0.0
-    layer = parameters.layer
-    moment = layer.saturation_magnetisation * layer.volume
-    power = 2 * layer.damping * thermal_energy(parameters.temperature)
-    return math.sqrt(power / (GYROMAGNETIC_RATIO * moment * parameters.time_step))
+    terms = _terms(parameters, magnetisation)
+    offset = torch.zeros_like(magnetisation) + terms.applied(time)
+    return _field(parameters, terms, magnetisation, time, offset)
 
 
-def gyration_rate(damping: float) -> float:
-    """Return γ/(1 + α²), the prefactor of both torques in Landau-Lifshitz form, rad/(s T)."""
-    return GYROMAGNETIC_RATIO / (1 + damping**2)
+def _advance(
+    parameters: Macrospins, like: Tensor, method: Method
+) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
+    """Return (m, noise, time) → the next m, with what is constant converted once."""
+    terms = _terms(parameters, like)
+    damping, time_step = parameters.layer.damping, parameters.time_step
+
+    def rate(time: float | Tensor, m: Tensor, forcing: Tensor) -> Tensor:
+        offset = torch.addcmul(terms.applied(time), forcing, terms.thermal)
+        return torque(m, _field(parameters, terms, m, time, offset), damping, AXIS)
+
+    def advance(m: Tensor, noise: Tensor, time: float | Tensor) -> Tensor:
+        return unit(method(rate, m, noise, time_step, time), AXIS)
+
+    return advance
 
 
-def deterministic_field(
-    parameters: Macrospins, magnetisation: Float[Tensor, "*batch 3"]
-) -> Float[Tensor, "*batch 3"]:
-    """Return the effective field without noise, B = (2K_eff/M_s) m_z ẑ + B_applied, in tesla."""
-    stiffness = 2 * parameters.effective_anisotropy / parameters.layer.saturation_magnetisation
-    along = (stiffness * magnetisation[..., 2]).expand(magnetisation.shape[:-1])
-    none = torch.zeros_like(along)
-    return torch.stack((none, none, along), -1) + parameters.applied_field
+@cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")
+def step(
+    parameters: Macrospins,
+    magnetisation: Float[Tensor, "*points 3 replicas"],
+    noise: Float[Tensor, "*points 3 replicas"],
+    time: float = 0.0,
+    method: Method = heun_step,
+) -> Float[Tensor, "*points 3 replicas"]:
+    """Advance by one time step with the thermal field, then back onto the unit sphere.
 
+    B = B(m, t) + B_th noise, B_th = `llg.thermal_field_std`, held over the step in all stages of
+    the method (Stratonovich).
 
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    """Return a × b; several times faster than `torch.linalg.cross` with the short axis last."""
-    a1, a2, a3 = a.unbind(-1)
-    b1, b2, b3 = b.unbind(-1)
-    return torch.stack((a2 * b3 - a3 * b2, a3 * b1 - a1 * b3, a1 * b2 - a2 * b1), -1)
+    Symbols: m unit magnetisation; noise N(0, 1); time at the start of the step (s).
 
-
-def torque(
-    magnetisation: Float[Tensor, "*batch 3"], field: Float[Tensor, "*batch 3"], damping: float
-) -> Float[Tensor, "*batch 3"]:
-    """Return dm/dt = −γ/(1+α²) [m×B + α m×(m×B)], in 1/s.
-
-    Symbols: m unit magnetisation; B field with its thermal part (T); α damping; γ (rad/(s T)).
-    Perpendicular to m, and to the energy gradient's level lines only through α.
+    Source: Brown (1963); García-Palacios and Lázaro (1998). Heun's bias of averages is of order Δt:
+    1 % and less while γB Δt/(1+α²) < 0.1 for the typical field and 2Δt < 0.01 τ_N.
     """
-    precession = _cross(magnetisation, field)
-    return -gyration_rate(damping) * (precession + damping * _cross(magnetisation, precession))
+    return _advance(parameters, magnetisation, method)(magnetisation, noise, time)
+
+
+def simulate(
+    parameters: Macrospins,
+    magnetisation: Float[Tensor, "*points 3 replicas"],
+    noise: StepNoise,
+    steps: range,
+    observe: Callable[[int, Tensor], None] | None = None,
+    method: Method = heun_step,
+) -> Float[Tensor, "*points 3 replicas"]:
+    """Return the magnetisation after the steps with the given indices; step i starts at i Δt.
+
+    `observe(i, m)` sees the state after step i. range(0, n) equals range(0, k) then range(k, n).
+
+    Raises:
+        ValueError: m lacks operating points that the parameters have.
+    """
+    _check_points(parameters, magnetisation)
+    advance = _advance(parameters, magnetisation, method)
+
+    def one(index: int, m: Tensor, draw: Tensor) -> Tensor:
+        return advance(m, draw, index * parameters.time_step)
+
+    return integrate(one, magnetisation, noise, steps, observe)
+
+
+def compiled_step(
+    parameters: Macrospins,
+    like: Float[Tensor, "*points 3 replicas"],
+    method: Method = heun_step,
+) -> Step:
+    """Return `step` compiled for the shape, dtype and device of `like`, for `integrate`.
+
+    `integrate(compiled_step(parameters, m), m, noise, range(n))` is `simulate` in one fused loop,
+    two to four times as fast; the first call compiles for some seconds and needs a C++ compiler
+    (on CUDA, Triton). Bits differ from `step` by rounding.
+
+    Raises:
+        ValueError: `like` lacks operating points that the parameters have.
+    """
+    _check_points(parameters, like)
+    compiled = torch.compile(_advance(parameters, like, method), dynamic=False, fullgraph=True)
+
+    def one(index: int, m: Tensor, draw: Tensor) -> Tensor:
+        # A tensor: a number would be compiled in, anew for every step.
+        time = torch.tensor(index * parameters.time_step, dtype=torch.float64)
+        return compiled(m, draw, time)
+
+    return one
+
+
+def _check_points(parameters: Macrospins, magnetisation: Tensor) -> None:
+    points = tuple(magnetisation.shape[:AXIS])
+    if tuple(torch.broadcast_shapes(points, parameters.points)) != points:
+        raise ValueError(
+            f"`magnetisation` must have the operating points {tuple(parameters.points)}, but has "
+            f"{points}."
+        )
 
 
 def init(
     parameters: Macrospins, replicas: int, generator: torch.Generator, nodes: int = 4001
-) -> Float[Tensor, "*points replicas 3"]:
-    """Return magnetisations drawn from Boltzmann's law of the anisotropy alone (no applied field).
+) -> Float[Tensor, "*points 3 replicas"]:
+    """Return magnetisations drawn from Boltzmann's law of K_eff at time 0 alone, without a field.
 
     m_z by inversion of its distribution p(m_z) ∝ exp(σ m_z²), σ = K_eff V/kT, on `nodes` points;
-    the azimuth is uniform.
+    the azimuth is uniform. Of the dtype and device of K_eff, float64 where that is a number.
 
     Raises:
-        ValueError: `replicas` is less than 1.
+        ValueError: `replicas` is less than 1, a temperature is zero, or K_eff differs between the
+            replicas of a point.
     """
     if replicas < 1:
         raise ValueError(f"Argument `replicas` must be at least 1, but is {replicas}.")
-    layer, anisotropy = parameters.layer, parameters.effective_anisotropy
-    barrier = anisotropy * layer.volume / thermal_energy(parameters.temperature)
-    grid = torch.linspace(-1, 1, nodes, dtype=anisotropy.dtype, device=anisotropy.device)
-    exponent = barrier * grid.square()
-    density = torch.exp(exponent - exponent.amax(-1, keepdim=True))
-    area = torch.cat(
-        (torch.zeros_like(density[..., :1]), (density[..., 1:] + density[..., :-1]).cumsum(-1)), -1
-    )
-    area = area / area[..., -1:]
-    shape = (*barrier.shape[:-1], replicas)
-    uniform = torch.empty((2, *shape), dtype=grid.dtype, device=grid.device)
+    anisotropy = torch.as_tensor(at(parameters.effective_anisotropy, 0.0))
+    dtype = anisotropy.dtype if anisotropy.ndim else torch.float64
+    area, grid = _distribution(parameters, anisotropy.double(), nodes)
+    uniform = torch.empty((2, *area.shape[:-1], replicas), dtype=grid.dtype, device=grid.device)
     uniform.uniform_(generator=generator)
     right = torch.searchsorted(area, uniform[0].contiguous()).clamp(1, nodes - 1)
     low, high = area.gather(-1, right - 1), area.gather(-1, right)
     fraction = (uniform[0] - low) / (high - low).clamp(min=1e-300)
     m_z = torch.lerp(grid[right - 1], grid[right], fraction)
     azimuth, radius = 2 * math.pi * uniform[1], (1 - m_z.square()).clamp(min=0).sqrt()
-    return torch.stack((radius * azimuth.cos(), radius * azimuth.sin(), m_z), -1)
+    return torch.stack((radius * azimuth.cos(), radius * azimuth.sin(), m_z), AXIS).to(dtype)
 
 
-@cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")
-def step(
-    parameters: Macrospins,
-    magnetisation: Float[Tensor, "*batch 3"],
-    noise: Float[Tensor, "*batch 3"],
-) -> Float[Tensor, "*batch 3"]:
-    """Advance by one time step: Heun with the thermal field, then back onto the unit sphere.
-
-    B = B_det(m) + B_th noise, B_th = `thermal_field_std`, in both stages of Heun (Stratonovich).
-
-    Symbols: m unit magnetisation; noise N(0, 1).
-
-    Source: Brown (1963); García-Palacios and Lázaro (1998). Bias of averages of order Δt: 1 % and
-    less while γB Δt/(1+α²) < 0.1 for the typical field and 2Δt < 0.01 τ_N.
-    """
-    amplitude = thermal_field_std(parameters) * math.sqrt(parameters.time_step)
-
-    def rate(_: float | Tensor, m: Tensor, forcing: Tensor) -> Tensor:
-        field = deterministic_field(parameters, m) + amplitude * forcing
-        return torque(m, field, parameters.layer.damping)
-
-    moved = heun_step(rate, magnetisation, noise, parameters.time_step)
-    return moved / moved.square().sum(-1, keepdim=True).sqrt()
-
-
-def simulate(
-    parameters: Macrospins,
-    magnetisation: Float[Tensor, "*batch 3"],
-    noise: StepNoise,
-    steps: range,
-    observe: Callable[[int, Tensor], None] | None = None,
-) -> Float[Tensor, "*batch 3"]:
-    """Return the magnetisation after the steps with the given indices.
-
-    `observe(i, m)` sees the state after step i. range(0, n) equals range(0, k) then range(k, n).
-    """
-
-    def advance(_: int, m: Tensor, draw: Tensor) -> Tensor:
-        return step(parameters, m, draw)
-
-    return integrate(advance, magnetisation, noise, steps, observe)
+def _distribution(
+    parameters: Macrospins, anisotropy: Tensor, nodes: int
+) -> tuple[Float[Tensor, "*points nodes"], Float[Tensor, " nodes"]]:
+    """Return the distribution function of m_z of each point, and where it is given."""
+    temperature = torch.as_tensor(parameters.temperature, dtype=torch.float64).to(anisotropy.device)
+    if not bool((temperature > 0).all()):
+        raise ValueError("`temperature` must be positive for a draw from Boltzmann's law, not 0 K.")
+    barrier = anisotropy * (parameters.layer.volume / BOLTZMANN) / temperature
+    if barrier.ndim and barrier.shape[-1] != 1:
+        raise ValueError(
+            f"`effective_anisotropy` must have one value per operating point for a draw from "
+            f"Boltzmann's law, but has {barrier.shape[-1]}."
+        )
+    barrier = barrier.expand(*parameters.points, 1)
+    grid = torch.linspace(-1, 1, nodes, dtype=barrier.dtype, device=barrier.device)
+    exponent = barrier * grid.square()
+    density = torch.exp(exponent - exponent.amax(-1, keepdim=True))
+    area = torch.cat(
+        (torch.zeros_like(density[..., :1]), (density[..., 1:] + density[..., :-1]).cumsum(-1)), -1
+    )
+    return area / area[..., -1:], grid
 
 
 def energy(
-    parameters: Macrospins, magnetisation: Float[Tensor, "*batch 3"]
-) -> Float[Tensor, "*batch"]:
-    """Return E = −K_eff V m_z² − M_s V m·B_applied in joules; falls along any noiseless path."""
-    layer = parameters.layer
-    zeeman = (magnetisation * parameters.applied_field).sum(-1) * layer.saturation_magnetisation
-    anisotropy = parameters.effective_anisotropy * magnetisation[..., 2].square()
-    return -layer.volume * (anisotropy + zeeman)
+    parameters: Macrospins, magnetisation: Float[Tensor, "*points 3 replicas"], time: float = 0.0
+) -> Float[Tensor, "*points replicas"]:
+    """Return E = −K_eff V m_z² − K_ip V m_x² − M_s V m·B_applied, in joules.
+
+    Spin torques have no energy and are left out. Falls along any noiseless path without them.
+    """
+    terms = _terms(parameters, magnetisation)
+    field = torch.zeros_like(magnetisation)
+    _field(replace(parameters, spin_torques=()), terms, magnetisation, time, field)
+    energies = magnetisation * (field / 2 + terms.applied(time))
+    moment = parameters.layer.saturation_magnetisation * parameters.layer.volume
+    return -moment * energies.sum(AXIS)
+
+
+def status(
+    magnetisation: Float[Tensor, "*points 3 replicas"],
+) -> Int[Tensor, "*points replicas"]:
+    """Return 0 for each replica that is finite, 1 for each that is not, in int8."""
+    return (~magnetisation.isfinite().all(AXIS)).to(torch.int8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bayespin.cite import cites
 from bayespin.constants import BOHR_MAGNETON, ELEMENTARY_CHARGE, REDUCED_PLANCK
-from bayespin.physics.drive import Driven, at
+from bayespin.physics.drive import Driven, at, largest
 from bayespin.physics.llg import cross
 from bayespin.shapes import Float, Tensor
 
@@ -100,12 +100,20 @@ class SpinTorque:
         if not self.asymmetry >= 1:
             raise ValueError(f"`asymmetry` must be at least 1, but is {self.asymmetry:g}.")
 
+    @property
+    def largest_field(self) -> float:
+        """The largest field in tesla, as far as its amplitudes are known."""
+        return self.asymmetry**2 * largest(self.damping_like) + largest(self.field_like)
+
     def field(
         self, magnetisation: Float[Tensor, "..."], time: float | Tensor, axis: int
     ) -> Float[Tensor, "..."]:
         """Return the effective field in tesla; `axis` is the component axis of m."""
         p = self.direction.to(magnetisation).reshape(3, *[1] * (-axis - 1))
-        amplitude, field_like = at(self.damping_like, time), at(self.field_like, time)
+        amplitude, field_like = (
+            value.to(magnetisation) if isinstance(value, Tensor) else value
+            for value in (at(self.damping_like, time), at(self.field_like, time))
+        )
         if self.asymmetry != 1:
             square = self.asymmetry**2
             along = (magnetisation * p).sum(axis, keepdim=True)

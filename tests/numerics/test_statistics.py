@@ -5,7 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayespin.numerics.statistics import Autocovariance, Moments, integrated_time
+from bayespin.numerics import statistics
+from bayespin.numerics.statistics import (
+    Autocovariance,
+    Moments,
+    integrated_time,
+    pooled_autocovariance,
+    window_lag,
+)
 from bayespin.rng import Key, KeyedNoise
 
 
@@ -63,3 +70,21 @@ def test_integrated_time_of_an_exponential():
     assert found == pytest.approx(time, rel=2e-3)
     with pytest.raises(ValueError, match="must reach"):
         integrated_time(torch.exp(-lags[:20] * step / time), step)
+
+
+@pytest.mark.parametrize("part", [1, 100, 2**22])
+def test_pooled_autocovariance_is_the_sum_over_pairs(part, monkeypatch):
+    monkeypatch.setattr(statistics, "_PART", part)
+    x = 1e3 + draws(37, 5)
+    centred = x - x.mean()
+    exact = [float((centred[: 37 - lag] * centred[lag:]).mean()) for lag in range(37)]
+    found = pooled_autocovariance(x)
+    torch.testing.assert_close(found, torch.tensor(exact).double(), rtol=1e-5, atol=1e-6)
+    assert pooled_autocovariance(x.float()).dtype == torch.float64
+
+
+def test_the_window_closes_where_its_definition_says():
+    """C_l/C_0 = ½^l: 1/2 + ∑ = 3/2 − ½^M, and 6 (3/2 − ½^M) lies between 8 and 9 for M = 9."""
+    covariance = 3 * 0.5 ** torch.arange(20, dtype=torch.float64)
+    assert window_lag(covariance) == 9
+    assert integrated_time(covariance, 2.0) == pytest.approx(2 * (1.5 - 0.5**9), rel=1e-12)

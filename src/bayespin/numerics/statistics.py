@@ -8,6 +8,9 @@ import torch
 from bayespin.cite import cites
 from bayespin.shapes import Float, Tensor
 
+_PART = 2**22
+"""Numbers that a Fourier transform of many series takes at a time."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -144,29 +147,60 @@ class Autocovariance:
         return (self.products - mean * edges + pairs * mean.square()) / pairs
 
 
+def pooled_autocovariance(series: Float[Tensor, " time replicas"]) -> Float[Tensor, " lags"]:
+    """Return C_l = ∑_r ∑_t (x_t − m)(x_{t+l} − m)/(R(n − l)) at every lag l < n, in float64.
+
+    m is the mean over time and replicas: with many replicas it is known better than the mean of
+    one series, so that even series of a few correlation times give an unbiased C up to −var(m).
+
+    Symbols: x series of n values of R independent replicas. By Fourier transform, padded with
+    zeros against wrapping; a few replicas at a time.
+    """
+    length, replicas = series.shape
+    size = 1 << (2 * length - 1).bit_length()
+    mean = series.double().mean()
+    products = torch.zeros(length, dtype=torch.float64, device=series.device)
+    for part in series.split(max(1, _PART // size), 1):
+        spectrum = torch.fft.rfft((part.double() - mean).T, size)
+        power = spectrum.real.square() + spectrum.imag.square()
+        products += torch.fft.irfft(power.sum(0), size)[:length]
+    pairs = torch.arange(length, 0, -1, dtype=torch.float64, device=series.device)
+    return products / (pairs * replicas)
+
+
 @cites("10.1007/978-1-4899-0319-8_6")
-def integrated_time(
-    covariance: Float[Tensor, " lags"], time_step: float, window: float = 6.0
-) -> float:
-    """Return the integrated correlation time τ = dt (1/2 + ∑_{l=1}^{M} C_l/C_0).
+def window_lag(covariance: Float[Tensor, " lags"], window: float = 6.0) -> int:
+    """Return the smallest lag M with M >= window (1/2 + ∑_{l=1}^{M} C_l/C_0).
 
-    M is the smallest lag with M dt >= window τ(M): long enough that an exponential has decayed by
-    e^-window, short enough not to sum noise. For C = e^(−t/τ) and dt ≪ τ it returns τ.
-
-    Symbols: C_l covariance at lag l; dt time between samples (s); τ (s).
+    Long enough that an exponential has decayed by e^-window, short enough not to sum noise.
 
     Raises:
         ValueError: the correlations end before the window closes; take more lags.
 
     Source: Sokal, Monte Carlo Methods in Statistical Mechanics (1997).
     """
-    correlation = covariance[1:] / covariance[0]
-    times = time_step * (0.5 + correlation.cumsum(0))
+    times = 0.5 + (covariance[1:] / covariance[0]).cumsum(0)
     lags = torch.arange(1, len(covariance), dtype=covariance.dtype, device=covariance.device)
-    closed = torch.nonzero(lags * time_step >= window * times)
+    closed = torch.nonzero(lags >= window * times)
     if len(closed) == 0:
         raise ValueError(
             f"Argument `covariance` must reach {window:g} correlation times, "
             f"but ends at lag {len(covariance) - 1}."
         )
-    return float(times[closed[0, 0]])
+    return int(closed[0, 0]) + 1
+
+
+def integrated_time(
+    covariance: Float[Tensor, " lags"], time_step: float, window: float = 6.0
+) -> float:
+    """Return the integrated correlation time τ = dt (1/2 + ∑_{l=1}^{M} C_l/C_0).
+
+    M is `window_lag`. For C = e^(−t/τ) and dt ≪ τ it returns τ.
+
+    Symbols: C_l covariance at lag l; dt time between samples (s); τ (s).
+
+    Raises:
+        ValueError: the correlations end before the window closes; take more lags.
+    """
+    last = window_lag(covariance, window)
+    return time_step * float(0.5 + (covariance[1 : last + 1] / covariance[0]).sum())

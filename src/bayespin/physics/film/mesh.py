@@ -124,3 +124,13 @@ def check_cell(
             f"{format_quantity(max(sizes), 'm')}: walls are pinned to such a grid.",
             stacklevel=2,
         )
+
+
+def links(occupied: Bool[Tensor, "z y x"], axis: int) -> Bool[Tensor, "..."]:
+    """Return where both of two neighbours along x (0), y (1) or z (2) are magnetic.
+
+    One shorter than the mesh along that axis: entry i is the face between cells i and i + 1.
+    """
+    return occupied.narrow(-1 - axis, 0, occupied.shape[-1 - axis] - 1) & occupied.narrow(
+        -1 - axis, 1, occupied.shape[-1 - axis] - 1
+    )

@@ -23,25 +23,28 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
-def report(bench: str, values: Mapping[str, float], unit: str, reference: str) -> None:
+def _rounded(value: float) -> float:
+    return round(value, 4) if abs(value) < 1e4 else float(f"{value:.4g}")
+
+
+def report(
+    bench: str, values: Mapping[str, float], unit: str | Mapping[str, str], reference: str
+) -> None:
     """Print one JSON line per figure, beside the value of the figure named `reference`.
 
-    With `--out FILE` on the command line the figures are also written with their provenance.
+    `unit` is one for all figures, or one per figure; a ratio is given between equal units. With `--out FILE` on the command line the figures are also written with their provenance.
     """
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--out", type=Path, help="write the figures with provenance to a file")
     out = arguments.parse_args().out
-    figures = [
-        {
-            "bench": bench,
-            "figure": name,
-            "value": round(value, 4),
-            "unit": unit,
-            "reference": round(values[reference], 4),
-            "ratio": round(value / values[reference], 3),
-        }
-        for name, value in values.items()
-    ]
+    units = unit if isinstance(unit, Mapping) else dict.fromkeys(values, unit)
+    figures = []
+    for name, value in values.items():
+        figure = {"bench": bench, "figure": name, "value": _rounded(value), "unit": units[name]}
+        if units[name] == units[reference]:
+            figure["reference"] = _rounded(values[reference])
+            figure["ratio"] = round(value / values[reference], 3)
+        figures.append(figure)
     for figure in figures:
         print(json.dumps(figure))
     if out is not None:

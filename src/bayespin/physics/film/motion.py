@@ -1,0 +1,257 @@
+"""Micromagnetic ensembles: batches of films that move by the stochastic LLG equation.
+
+Axes of m: batch first (operating points, replicas), then component, z, y, x.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from bayespin.constants import GYROMAGNETIC_RATIO
+from bayespin.numerics.dormand_prince import Adaptive, dormand_prince
+from bayespin.numerics.stochastic import StepNoise, heun_step, integrate
+from bayespin.physics.drive import Driven, Pulse, PulseTrain, Sine, at, largest
+from bayespin.physics.film.film import Film
+from bayespin.physics.film.gradient import directional_derivative
+from bayespin.physics.film.mesh import check_cell
+from bayespin.physics.film.operator import Evaluation, LinearField, linear_field
+from bayespin.physics.llg import check_time_step, cross, thermal_field_std, torque, unit
+from bayespin.physics.spin_torque import SpinTorque
+from bayespin.shapes import Float, Tensor
+
+AXIS = -4
+"""The component axis of a film's magnetisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """What acts on a film from outside; each value may change in time and along the batch."""
+
+    applied_field: Driven = 0.0
+    """Tesla; (3,) for a uniform field, or a shape that broadcasts to batch 3 z y x."""
+    anisotropy_shift: Driven = 0.0
+    """Added to K_u along the easy axis, J/m³; broadcasts to batch 1 z y x (VCMA, grains)."""
+    spin_torques: tuple[SpinTorque, ...] = ()
+    drift_velocity: Driven = 0.0
+    """u of Zhang and Li, m/s, along the drift of the electrons; (3,) or batch 3 1 1 1."""
+    nonadiabaticity: float = 0.0
+    """β of Zhang and Li."""
+
+    def __post_init__(self) -> None:
+        for name in ("applied_field", "drift_velocity"):
+            object.__setattr__(self, name, _beside_cells(getattr(self, name)))
+
+
+def _beside_cells(value: Driven) -> Driven:
+    """Return a driven vector with its three components on the component axis."""
+    if isinstance(value, Tensor):
+        return value.reshape(3, 1, 1, 1) if value.shape == (3,) else value
+    if isinstance(value, (Pulse, Sine, PulseTrain)):
+        return replace(value, amplitude=_beside_cells(value.amplitude))
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Films:
+    """An ensemble: one film, what drives it, and how it is stepped. Made by `films`."""
+
+    film: Film
+    drive: Drive
+    temperature: float
+    """K."""
+    time_step: float
+    """s."""
+    linear: LinearField
+    thermal_field: Float[Tensor, "z y x"] = field(repr=False)
+    """Standard deviation of each component over one step, T; zero in vacuum."""
+    damping: float | Float[Tensor, "z y x"] = field(repr=False)
+
+
+def films(
+    film: Film,
+    drive: Drive,
+    *,
+    time_step: float,
+    temperature: float = 0.0,
+    like: Float[Tensor, "..."],
+    evaluation: Evaluation = "auto",
+) -> Films:
+    """Return an ensemble whose tensors have the dtype and device of `like`.
+
+    Raises:
+        ValueError: the time step is larger than the stiffest field allows (the sentence names the
+            largest stable one), or the temperature is negative.
+    """
+    if not temperature >= 0:
+        raise ValueError(f"`temperature` must not be negative, but is {temperature:g} K.")
+    check_cell(film.mesh, film.exchange, film.saturation_magnetisation, film.uniaxial_anisotropy)
+    damping = torch.as_tensor(film.damping, dtype=torch.float64)
+    stiffest = film.stiffest_field + largest(drive.applied_field)
+    check_time_step(time_step, stiffest, float(damping.min()))
+    if temperature > 0:
+        std = thermal_field_std(
+            damping,
+            film.moment_density.clamp(min=float(film.moment_density.max()) * 1e-9),
+            film.mesh.cell_volume,
+            temperature,
+            time_step,
+        )
+    else:
+        std = torch.zeros(film.mesh.shape, dtype=torch.float64)
+    return Films(
+        film=film,
+        drive=drive,
+        temperature=temperature,
+        time_step=time_step,
+        linear=linear_field(film.linear_field, film.mesh, like, evaluation),
+        thermal_field=(film.occupied * std).to(like),
+        damping=damping.to(like) if damping.ndim else float(damping),
+    )
+
+
+def _tensor(value: Any, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def _axis(film: Film, like: Tensor) -> Tensor:
+    return _tensor(film.easy_axis, like).reshape(3, 1, 1, 1)
+
+
+def effective_field(
+    films: Films,
+    m: Float[Tensor, "*batch 3 z y x"],
+    time: Any = 0.0,
+    thermal: Float[Tensor, "*batch 3 z y x"] | None = None,
+) -> Float[Tensor, "*batch 3 z y x"]:
+    """Return everything that turns m, as a field in tesla; `thermal` is added to it.
+
+    B = L m + B_applied(t) + (2ΔK(t)/M_s)(m·e)e + B_spin torques + B_Zhang-Li, where
+    B_Zhang-Li = −(1/γ)[m × (u·∇)m + β(u·∇)m].
+
+    Source: Zhang and Li, DOI 10.1103/PhysRevLett.93.127204, as a field.
+    """
+    drive = films.drive
+    applied = _tensor(at(drive.applied_field, time), m)
+    field = films.linear(m, applied if thermal is None else thermal + applied)
+    shift = _tensor(at(drive.anisotropy_shift, time), m)
+    if shift.ndim or shift != 0:
+        axis = _axis(films.film, m)
+        along = (m * axis).sum(AXIS, keepdim=True)
+        field = field + 2 * shift * films.film.inverse_moment_density.to(m) * along * axis
+    for spin_torque in drive.spin_torques:
+        field = field + spin_torque.field(m, time, AXIS)
+    drift = _tensor(at(drive.drift_velocity, time), m)
+    if drift.ndim:
+        change = directional_derivative(m, films.film.mesh, drift)
+        turned = cross(m, change, AXIS).add_(change, alpha=drive.nonadiabaticity)
+        field = field - turned / GYROMAGNETIC_RATIO
+    return field
+
+
+def energy(
+    films: Films, m: Float[Tensor, "*batch 3 z y x"], time: float = 0.0
+) -> Float[Tensor, "*batch"]:
+    """Return E = −∑ M_s V m·(L m/2 + B_applied) − ∑ ΔK V (m·e)², in joules.
+
+    Spin torques have no energy and are left out. Falls along any noiseless path without them.
+    """
+    film, drive = films.film, films.drive
+    applied = _tensor(at(drive.applied_field, time), m)
+    density = film.moment_density.to(m)
+    linear = (m * (films.linear(m, None) / 2 + applied)).sum(AXIS) * density
+    shift = _tensor(at(drive.anisotropy_shift, time), m)
+    along = (m * _axis(film, m)).sum(AXIS, keepdim=True)
+    extra = (shift * film.occupied.to(m) * along.square()).sum(AXIS)
+    return -film.mesh.cell_volume * (linear + extra).sum((-3, -2, -1))
+
+
+def step(
+    films: Films,
+    m: Float[Tensor, "*batch 3 z y x"],
+    noise: Float[Tensor, "*batch 3 z y x"],
+    time: float = 0.0,
+) -> Float[Tensor, "*batch 3 z y x"]:
+    """Advance by one Heun step with thermal noise, then back onto the unit sphere.
+
+    B_th = `thermal_field` · noise in both stages (Stratonovich).
+
+    Source: García-Palacios and Lázaro, DOI 10.1103/PhysRevB.58.14937, cell by cell.
+    """
+
+    def rate(moment: float, state: Tensor, thermal: Tensor) -> Tensor:
+        return torque(state, effective_field(films, state, moment, thermal), films.damping, AXIS)
+
+    # The integrator's forcing is noise/√Δt, that is white noise of unit density; here, in tesla.
+    thermal = noise * (films.thermal_field * films.time_step**0.5)
+    return unit(heun_step(rate, m, thermal, films.time_step, time), AXIS)
+
+
+def simulate(
+    films: Films,
+    m: Float[Tensor, "*batch 3 z y x"],
+    noise: StepNoise,
+    steps: range,
+    observe: Callable[[int, Tensor], None] | None = None,
+) -> Float[Tensor, "*batch 3 z y x"]:
+    """Return the magnetisation after the steps with the given indices.
+
+    `observe(i, m)` sees the state after step i. range(0, n) equals range(0, k) then range(k, n).
+    """
+
+    def advance(index: int, state: Tensor, draw: Tensor) -> Tensor:
+        return step(films, state, draw, index * films.time_step)
+
+    seen = None if observe is None else lambda i, state: observe(i, without_vacuum(films, state))
+    moved = integrate(advance, with_vacuum_filled(films, m), noise, steps, seen)
+    return without_vacuum(films, moved)
+
+
+def solve(
+    films: Films,
+    m: Float[Tensor, " batch 3 z y x"],
+    span: tuple[float, float],
+    tolerance: float = 1e-5,
+    first_step: float | Float[Tensor, " batch"] | None = None,
+) -> Adaptive:
+    """Integrate without noise over `span` with adaptive steps (Dormand-Prince), each film its own.
+
+    Symbols: span (s); tolerance largest error of a component of m per step.
+
+    Raises:
+        ValueError: the ensemble has a temperature: noise needs `simulate`.
+    """
+    if films.temperature > 0:
+        raise ValueError(
+            f"`temperature` must be 0 K for adaptive steps, but is {films.temperature:g} K; "
+            f"take `simulate`."
+        )
+
+    def rate(time: Tensor, state: Tensor) -> Tensor:
+        return torque(state, effective_field(films, state, time), films.damping, AXIS)
+
+    begin = films.time_step if first_step is None else first_step
+    found = dormand_prince(
+        rate, with_vacuum_filled(films, m), span, begin, tolerance, lambda s: unit(s, AXIS)
+    )
+    return Adaptive(
+        without_vacuum(films, found.state), found.next_step, found.accepted, found.rejected
+    )
+
+
+def with_vacuum_filled(
+    films: Films, m: Float[Tensor, "*batch 3 z y x"]
+) -> Float[Tensor, "*batch 3 z y x"]:
+    """Return m with a unit vector in vacuum, which moves nothing and can be normalised."""
+    vacuum = films.film.occupied.to(m) == 0
+    if not bool(vacuum.any()):
+        return m
+    return torch.where(vacuum, _tensor((0.0, 0.0, 1.0), m).reshape(3, 1, 1, 1), m)
+
+
+def without_vacuum(
+    films: Films, m: Float[Tensor, "*batch 3 z y x"]
+) -> Float[Tensor, "*batch 3 z y x"]:
+    """Return m with zero in vacuum."""
+    return m * films.film.occupied.to(m)

@@ -88,7 +88,7 @@ def test_edge_tilt_of_a_chiral_film():
     assert abs(float(left)) == pytest.approx(expected, rel=0.02)
 
 
-def pinning_field(soft):
+def pinning_field(soft, expected):
     """The field at which a wall passes from soft to hard, by bisection of relaxed states, in T.
 
     Heistracher et al. (2022), doi:10.1016/j.jmmm.2021.168875: 80 cells of 1 nm, easy axis along
@@ -100,10 +100,11 @@ def pinning_field(soft):
     maps["saturation_magnetisation"] /= 4e-7 * math.pi
     film = track((80, 1, 1), easy_axis=(1.0, 0.0, 0.0), damping=1.0, **maps)
     x = film.mesh.centres(0)
-    profile = (x - 20e-9) / 3e-9
+    profile = (x - 25e-9) / 5e-9
     m = torch.stack((-profile.tanh(), 1 / profile.cosh(), 0 * x)).reshape(1, 3, 1, 1, 80)
     m = m * torch.tensor([-1.0, 1.0, 1.0]).reshape(3, 1, 1, 1)
-    fields = torch.linspace(0.4, 1.8, 57, dtype=torch.float64)
+    approach = torch.linspace(0.5, 0.8, 4, dtype=torch.float64)
+    fields = expected * torch.cat((approach, torch.linspace(0.81, 1.1, 30, dtype=torch.float64)))
     passed = []
     state = m
     for field in fields:
@@ -126,16 +127,20 @@ JUMPS = {
 
 @pytest.mark.parametrize("jump", ["A, K and J", "K"])
 def test_pinning_at_a_phase_boundary(jump):
-    """H_p = (2K/J)(1 − ε_K ε_A)/(1 + √(ε_J ε_A))², to a step of the sweep, 25 mT."""
+    """H_p = (2K/J)(1 − ε_K ε_A)/(1 + √(ε_J ε_A))².
+
+    The sweep finds it up to a step of 1 % too late; cells of 1 nm add (dx/Δ)²/8 = 1.25 % for the
+    hard wall, Δ = 3.2 nm.
+    """
     soft, expected = JUMPS[jump]
-    assert pinning_field(soft) == pytest.approx(expected, abs=0.03)
+    assert 0.995 < pinning_field(soft, expected) / expected < 1.0225
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jump", ["A and K", "K and J"])
 def test_pinning_at_the_other_boundaries(jump):
     soft, expected = JUMPS[jump]
-    assert pinning_field(soft) == pytest.approx(expected, abs=0.03)
+    assert 0.995 < pinning_field(soft, expected) / expected < 1.0225
 
 
 def test_held_cells_stay_and_the_rest_relaxes():

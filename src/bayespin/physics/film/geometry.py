@@ -24,6 +24,8 @@ Shape = Callable[[Tensor, Tensor], Tensor]
 """Maps x and y, which broadcast, to True inside."""
 
 _NECK_POINTS = 2001
+_TIE = 1e-9
+"""Points this close to an edge, against its size, are inside: rounding breaks no symmetry."""
 
 
 def _check_lengths(**lengths: float) -> None:
@@ -51,7 +53,7 @@ class Ellipse:
     def __call__(self, x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> Bool[Tensor, "..."]:
         """Return where (2(x − x_0)/a)² + (2(y − y_0)/b)² <= 1."""
         (x0, y0), (a, b) = self.centre, self.axes
-        return (2 * (x - x0) / a) ** 2 + (2 * (y - y0) / b) ** 2 <= 1
+        return (2 * (x - x0) / a) ** 2 + (2 * (y - y0) / b) ** 2 <= 1 + _TIE
 
 
 def inscribed_ellipse(mesh: Mesh) -> Ellipse:
@@ -134,8 +136,9 @@ class Track:
     def __call__(self, x: Float[Tensor, "..."], y: Float[Tensor, "..."]) -> Bool[Tensor, "..."]:
         """Return where a point lies on the track and in none of its notches."""
         lower, upper = self._cuts(x)
-        along = (x >= 0) & (x <= self.length)
-        return along & (y >= lower) & (self.width - y >= upper)
+        tie = _TIE * self.width
+        along = (x >= -tie) & (x <= self.length + tie)
+        return along & (y >= lower - tie) & (self.width - y >= upper - tie)
 
 
 def cells_inside(shape: Shape, mesh: Mesh) -> Bool[Tensor, "z y x"]:

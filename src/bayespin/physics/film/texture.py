@@ -105,13 +105,13 @@ def vortex(
 def s_state(mesh: Mesh) -> Float[Tensor, "3 z y x"]:
     """Return a bar along +x whose two ends both turn towards +y: a seed for the S-state.
 
-    m = (cos θ, sin θ, 0), θ = (π/2) e^{−2d/w} with d the distance to the nearer end and w the width
+    m = (cos θ, sin θ, 0), θ = (π/2) e^{−4d/w} with d the distance to the nearer end and w the width
     of the bar (m). Relax it: muMAG problem 4 starts from the result.
     """
     length, width, _ = mesh.extent
     x = mesh.centres(0)
     distance = torch.minimum(x, length - x)
-    theta = (math.pi / 2 * torch.exp(-2 * distance / width)).reshape(1, 1, -1)
+    theta = (math.pi / 2 * torch.exp(-4 * distance / width)).reshape(1, 1, -1)
     return _magnetic(torch.stack((theta.cos(), theta.sin(), torch.zeros_like(theta))), mesh)
 
 

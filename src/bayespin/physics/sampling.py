@@ -103,7 +103,9 @@ def shape_estimates(
     For n independent samples of a normal law this is s/√n, s/√(2n), √(6/n), √(24/n). A batch is
     one replica; with fewer than 32 replicas each is cut into equal times. For an exponential
     correlation the mean has nRdt/(2τ) effective samples, and a moment of order k up to k times as
-    many, since x^k forgets faster. Bias of order 1/(effective samples): −3/(4n) of s, −6/n of κ.
+    many, since x^k forgets faster. Bias of order 1/n of s and κ for n effective samples of the
+    mean. Errors of mean and s are unbiased; those of γ and κ are too small, measured on a normal
+    process by 2 % and 4 % at n = 600, by 0.4 % and 1.3 % at 2,400, by 0.4 % of κ at 9,600.
 
     Raises:
         SeriesTooShort: a batch would be shorter than 10 correlation times.

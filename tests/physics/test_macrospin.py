@@ -126,7 +126,7 @@ def test_noise_twice_as_strong_is_caught(monkeypatch):
 
 
 def test_missing_damping_factor_is_caught(monkeypatch):
-    monkeypatch.setattr(llg, "gyration_rate", lambda _: GYROMAGNETIC_RATIO)
+    monkeypatch.setattr(macrospin, "gyration_rate", lambda _: GYROMAGNETIC_RATIO)
     with pytest.raises(AssertionError, match="variance"):
         check_equilibrium(replicas=1000)
 

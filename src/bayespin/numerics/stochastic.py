@@ -7,7 +7,7 @@ to the last bit.
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -16,9 +16,25 @@ from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
 State = TypeVar("State")
-Rate = Callable[[float | Tensor, Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class Linear(Protocol):
+    """What a step method needs of a state: sums and multiples, as a tensor has them."""
+
+    def add(self, other: Any, *, alpha: float = 1.0) -> Any:
+        """Return self + alpha other."""
+        ...
+
+    def mul(self, factor: float, /) -> Any:
+        """Return factor self."""
+        ...
+
+
+Vector = TypeVar("Vector", bound=Linear)
+Rate = Callable[[float | Tensor, Any, Any], Any]
 """Maps (time, state, forcing) to the time derivative of the state."""
-Method = Callable[[Rate, Tensor, Tensor, float, float | Tensor], Tensor]
+Method = Callable[[Rate, Any, Any, float, float | Tensor], Any]
 """One step, (rate, state, noise, dt, time) to the next state: `heun_step`, `frozen_rk4_step`."""
 StepNoise = Callable[[int], Tensor]
 """Maps the index of a step to its standard normal numbers."""
@@ -30,11 +46,11 @@ STEPS_PER_STREAM = 16
 @cites("10.1007/978-3-662-12616-5", "10.1103/PhysRevB.58.14937")
 def heun_step(
     rate: Rate,
-    state: Float[Tensor, "*batch"],
-    noise: Float[Tensor, "*noise"],
+    state: Vector,
+    noise: Linear,
     dt: float,
     time: float | Float[Tensor, ""] = 0.0,
-) -> Float[Tensor, "*batch"]:
+) -> Vector:
     """Advance dx = rate(t, x, ξ) dt by one Heun step; converges to the Stratonovich solution.
 
     k1 = rate(t, x, ξ), k2 = rate(t + dt, x + k1 dt, ξ), x' = x + (k1 + k2) dt/2, with
@@ -46,20 +62,20 @@ def heun_step(
     Source: Kloeden and Platen (1992); García-Palacios and Lázaro (1998). Weak order 1: the bias of
     an average is proportional to dt. Strong order 1 for commutative noise, 1/2 otherwise.
     """
-    forcing = noise * (1 / math.sqrt(dt))
+    forcing = noise.mul(1 / math.sqrt(dt))
     first = rate(time, state, forcing)
-    second = rate(time + dt, torch.add(state, first, alpha=dt), forcing)
-    return torch.add(state, first + second, alpha=dt / 2)
+    second = rate(time + dt, state.add(first, alpha=dt), forcing)
+    return state.add(first.add(second), alpha=dt / 2)
 
 
 @cites("10.1063/1.5003957", "10.1103/PhysRevB.58.14937")
 def frozen_rk4_step(
     rate: Rate,
-    state: Float[Tensor, "*batch"],
-    noise: Float[Tensor, "*noise"],
+    state: Vector,
+    noise: Linear,
     dt: float,
     time: float | Float[Tensor, ""] = 0.0,
-) -> Float[Tensor, "*batch"]:
+) -> Vector:
     """Advance dx = rate(t, x, ξ) dt by one classical Runge-Kutta step under frozen noise.
 
     k1 = rate(t, x, ξ), k2 = rate(t + dt/2, x + k1 dt/2, ξ), k3 = rate(t + dt/2, x + k2 dt/2, ξ),
@@ -71,14 +87,14 @@ def frozen_rk4_step(
 
     Source: Leliaert et al. (2017), who hold the noise over each step of a Runge-Kutta method.
     """
-    forcing = noise * (1 / math.sqrt(dt))
+    forcing = noise.mul(1 / math.sqrt(dt))
     half = dt / 2
     first = rate(time, state, forcing)
-    second = rate(time + half, torch.add(state, first, alpha=half), forcing)
-    third = rate(time + half, torch.add(state, second, alpha=half), forcing)
-    fourth = rate(time + dt, torch.add(state, third, alpha=dt), forcing)
-    total = torch.add(first + fourth, second + third, alpha=2)
-    return torch.add(state, total, alpha=dt / 6)
+    second = rate(time + half, state.add(first, alpha=half), forcing)
+    third = rate(time + half, state.add(second, alpha=half), forcing)
+    fourth = rate(time + dt, state.add(third, alpha=dt), forcing)
+    total = first.add(fourth).add(second.add(third), alpha=2)
+    return state.add(total, alpha=dt / 6)
 
 
 def keyed_step_noise(key: Key, like: Float[Tensor, "*noise"]) -> StepNoise:

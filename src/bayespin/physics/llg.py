@@ -6,6 +6,7 @@ The component axis is passed as `axis`: −2 for macrospins (*points 3 replicas)
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,37 +16,68 @@ from bayespin.constants import BOLTZMANN, GYROMAGNETIC_RATIO
 from bayespin.shapes import Float, Tensor
 from bayespin.units import format_quantity
 
-Components = tuple[Tensor, Tensor, Tensor]
+
+class Components(NamedTuple):
+    """Vectors as their x, y and z: every operation runs over contiguous memory.
+
+    `add` and `mul` are those of a tensor, so that a step method takes either.
+    """
+
+    x: Tensor
+    y: Tensor
+    z: Tensor
+
+    def add(self, other: "Components", *, alpha: float = 1.0) -> "Components":
+        """Return self + alpha other."""
+        return Components(*(a.add(b, alpha=alpha) for a, b in zip(self, other, strict=True)))
+
+    def mul(self, factor: float) -> "Components":
+        """Return factor self."""
+        return Components(*(a.mul(factor) for a in self))
 
 
-def _components(vectors: Tensor, axis: int) -> Components:
-    """Return x, y, z with the axis kept: contiguous where the later axes are."""
-    return vectors.narrow(axis, 0, 1), vectors.narrow(axis, 1, 1), vectors.narrow(axis, 2, 1)
+def components(vectors: Float[Tensor, "..."], axis: int) -> Components:
+    """Return x, y, z as views that keep the axis, so that they broadcast as the vectors do."""
+    return Components(*(vectors.narrow(axis, i, 1) for i in range(3)))
 
 
-def _cross(a: Components, b: Components) -> Components:
-    """Return a × b; several times faster than `torch.linalg.cross`."""
-    return (
-        (a[1] * b[2]).addcmul_(a[2], b[1], value=-1),
-        (a[2] * b[0]).addcmul_(a[0], b[2], value=-1),
-        (a[0] * b[1]).addcmul_(a[1], b[0], value=-1),
+def vector_product(a: Components, b: Components) -> Components:
+    """Return a × b in new tensors; several times faster than `torch.linalg.cross`."""
+    return Components(
+        (a.y * b.z).addcmul_(a.z, b.y, value=-1),
+        (a.z * b.x).addcmul_(a.x, b.z, value=-1),
+        (a.x * b.y).addcmul_(a.y, b.x, value=-1),
     )
 
 
 def cross(a: Float[Tensor, "..."], b: Float[Tensor, "..."], axis: int) -> Float[Tensor, "..."]:
     """Return a × b along `axis`, a new tensor; the other axes broadcast."""
-    return torch.cat(_cross(_components(a, axis), _components(b, axis)), axis)
+    return torch.cat(vector_product(components(a, axis), components(b, axis)), axis)
 
 
 def unit(vectors: Float[Tensor, "*shape"], axis: int) -> Float[Tensor, "*shape"]:
     """Return v/|v|, the vectors scaled back onto the unit sphere."""
-    x, y, z = _components(vectors, axis)
+    x, y, z = components(vectors, axis)
     return vectors * (x * x).addcmul_(y, y).addcmul_(z, z).rsqrt_()
 
 
 def gyration_rate(damping: float | Tensor) -> float | Tensor:
     """Return γ/(1 + α²), the prefactor of both torques in Landau-Lifshitz form, rad/(s T)."""
     return GYROMAGNETIC_RATIO / (1 + damping**2)
+
+
+def damped_turning(
+    m: Components, rate: Components, damping: float | Float[Tensor, "..."]
+) -> Components:
+    """Return m × (ω + α m×ω), which is `torque` for ω = −γB/(1 + α²), in the unit of ω."""
+    inner = vector_product(m, rate)
+    if isinstance(damping, Tensor):
+        inner = Components(
+            *(torch.addcmul(w, p, damping) for w, p in zip(rate, inner, strict=True))
+        )
+    else:
+        inner = rate.add(inner, alpha=damping)
+    return vector_product(m, inner)
 
 
 @cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")
@@ -63,14 +95,8 @@ def torque(
 
     Source: Brown (1963); García-Palacios and Lázaro (1998).
     """
-    m, b = _components(magnetisation, axis), _components(field, axis)
-    precession = _cross(m, b)
-    if isinstance(damping, Tensor):
-        inner = [torch.addcmul(one, p, damping) for one, p in zip(b, precession, strict=True)]
-    else:
-        inner = [torch.add(one, p, alpha=damping) for one, p in zip(b, precession, strict=True)]
-    total = torch.cat(_cross(m, (inner[0], inner[1], inner[2])), axis)
-    return total.mul_(-gyration_rate(damping))
+    m, b = components(magnetisation, axis), components(field, axis)
+    return torch.cat(damped_turning(m, b, damping), axis).mul_(-gyration_rate(damping))
 
 
 @cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")

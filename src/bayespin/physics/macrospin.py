@@ -7,6 +7,7 @@ correlation time, and tests both. Axes of m: operating points, then component, t
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -15,7 +16,15 @@ from bayespin.constants import BOLTZMANN
 from bayespin.numerics.stochastic import Method, StepNoise, heun_step, integrate
 from bayespin.physics.drive import Driven, at, largest
 from bayespin.physics.free_layer import FreeLayer
-from bayespin.physics.llg import check_time_step, thermal_field_std, torque, unit
+from bayespin.physics.llg import (
+    Components,
+    check_time_step,
+    components,
+    damped_turning,
+    gyration_rate,
+    thermal_field_std,
+    unit,
+)
 from bayespin.physics.spin_torque import SpinTorque
 from bayespin.shapes import Float, Int, Tensor
 
@@ -108,7 +117,7 @@ def _scalar(value: float | Tensor, like: Tensor) -> Tensor:
 def _vector(value: float | Tensor, like: Tensor) -> Tensor:
     """Return three components, shared or per point, to broadcast over m."""
     tensor = torch.as_tensor(value, dtype=like.dtype, device=like.device)
-    return tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
+    return tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor.expand(*tensor.shape[:-2], 3, 1)
 
 
 Timed = Callable[[float | Tensor], Tensor]
@@ -136,11 +145,27 @@ class _Terms:
     """T."""
     thermal: Tensor
     """B_th √Δt, T √s."""
+    spin_torques: tuple[SpinTorque, ...]
+    scale: float
+    """What the fields are multiplied by: 1, or −γ/(1 + α²) for rates of turning."""
+
+    def field(self, m: Components, time: float | Tensor, forcing: Components) -> Components:
+        """Return scale (B(m, t) + B_th √Δt ξ) for m and ξ = `forcing`."""
+        offset = components(self.applied(time), AXIS)
+        pairs = zip(offset, forcing, strict=True)
+        x, y, z = (torch.addcmul(o, f, self.thermal) for o, f in pairs)
+        z.addcmul_(m.z, self.along(time))
+        if self.across is not None:
+            x.addcmul_(m.x, self.across(time))
+        total = Components(x, y, z)
+        for spin_torque in self.spin_torques:
+            total = total.add(spin_torque.field_components(m, time), alpha=self.scale)
+        return total
 
 
-def _terms(parameters: Macrospins, like: Tensor) -> _Terms:
+def _terms(parameters: Macrospins, like: Tensor, scale: float) -> _Terms:
     layer, in_plane = parameters.layer, parameters.in_plane_anisotropy
-    per_anisotropy = 2 / layer.saturation_magnetisation
+    per_anisotropy = scale * 2 / layer.saturation_magnetisation
     std = thermal_field_std(
         layer.damping,
         layer.saturation_magnetisation,
@@ -148,30 +173,15 @@ def _terms(parameters: Macrospins, like: Tensor) -> _Terms:
         torch.as_tensor(parameters.temperature, dtype=torch.float64),
         parameters.time_step,
     )
-    round_pillar = isinstance(in_plane, (int, float)) and in_plane == 0
+    is_round = isinstance(in_plane, (int, float)) and in_plane == 0
     return _Terms(
         along=_converted(parameters.effective_anisotropy, _scalar, like, per_anisotropy),
-        across=None if round_pillar else _converted(in_plane, _scalar, like, per_anisotropy),
-        applied=_converted(parameters.applied_field, _vector, like, 1.0),
-        thermal=_scalar(std * math.sqrt(parameters.time_step), like),
+        across=None if is_round else _converted(in_plane, _scalar, like, per_anisotropy),
+        applied=_converted(parameters.applied_field, _vector, like, scale),
+        thermal=_scalar(scale * std * math.sqrt(parameters.time_step), like),
+        spin_torques=parameters.spin_torques,
+        scale=scale,
     )
-
-
-def _field(
-    parameters: Macrospins,
-    terms: _Terms,
-    magnetisation: Tensor,
-    time: float | Tensor,
-    offset: Tensor,
-) -> Tensor:
-    """Return B(m, t), in place of `offset`: applied and thermal field with the shape of m."""
-    m_x, m_z = magnetisation.narrow(AXIS, 0, 1), magnetisation.narrow(AXIS, 2, 1)
-    offset.narrow(AXIS, 2, 1).addcmul_(m_z, terms.along(time))
-    if terms.across is not None:
-        offset.narrow(AXIS, 0, 1).addcmul_(m_x, terms.across(time))
-    for spin_torque in parameters.spin_torques:
-        offset += spin_torque.field(magnetisation, time, AXIS)
-    return offset
 
 
 def effective_field(
@@ -183,24 +193,24 @@ def effective_field(
 
     Symbols: K_eff, K_ip anisotropies (J/m³); M_s (A/m).
     """
-    terms = _terms(parameters, magnetisation)
-    offset = torch.zeros_like(magnetisation) + terms.applied(time)
-    return _field(parameters, terms, magnetisation, time, offset)
+    still = components(torch.zeros_like(magnetisation), AXIS)
+    terms = _terms(parameters, magnetisation, 1.0)
+    return torch.cat(terms.field(components(magnetisation, AXIS), time, still), AXIS)
 
 
 def _advance(
     parameters: Macrospins, like: Tensor, method: Method
 ) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
     """Return (m, noise, time) → the next m, with what is constant converted once."""
-    terms = _terms(parameters, like)
     damping, time_step = parameters.layer.damping, parameters.time_step
+    terms = _terms(parameters, like, -float(gyration_rate(damping)))
 
-    def rate(time: float | Tensor, m: Tensor, forcing: Tensor) -> Tensor:
-        offset = torch.addcmul(terms.applied(time), forcing, terms.thermal)
-        return torque(m, _field(parameters, terms, m, time, offset), damping, AXIS)
+    def rate(time: float | Tensor, m: Components, forcing: Components) -> Components:
+        return damped_turning(m, terms.field(m, time, forcing), damping)
 
     def advance(m: Tensor, noise: Tensor, time: float | Tensor) -> Tensor:
-        return unit(method(rate, m, noise, time_step, time), AXIS)
+        start, draw = components(m, AXIS), components(noise, AXIS)
+        return unit(torch.cat(method(rate, start, draw, time_step, time), AXIS), AXIS)
 
     return advance
 
@@ -241,7 +251,7 @@ def simulate(
     Raises:
         ValueError: m lacks operating points that the parameters have.
     """
-    _check_points(parameters, magnetisation)
+    check_points(parameters, magnetisation)
     advance = _advance(parameters, magnetisation, method)
 
     def one(index: int, m: Tensor, draw: Tensor) -> Tensor:
@@ -257,25 +267,46 @@ def compiled_step(
 ) -> Step:
     """Return `step` compiled for the shape, dtype and device of `like`, for `integrate`.
 
-    `integrate(compiled_step(parameters, m), m, noise, range(n))` is `simulate` in one fused loop,
-    two to four times as fast; the first call compiles for some seconds and needs a C++ compiler
-    (on CUDA, Triton). Bits differ from `step` by rounding.
+    `integrate(compiled_step(parameters, m), m, noise, range(n))` is `simulate` with every step one
+    fused loop, some five times as fast without its noise. Compiling takes seconds and needs a C++
+    compiler (on CUDA, Triton). Bits may differ from those of `step`, by rounding.
 
     Raises:
-        ValueError: `like` lacks operating points that the parameters have.
+        ValueError: `like` lacks operating points that the parameters have; later, m or its noise is
+            not of the shape, dtype and device of `like`.
     """
-    _check_points(parameters, like)
-    compiled = torch.compile(_advance(parameters, like, method), dynamic=False, fullgraph=True)
+    # Here, because the compiler takes as long to import as all of torch.
+    from torch import _inductor
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    check_points(parameters, like)
+    time = torch.zeros((), dtype=torch.float64)
+    inputs: list[Any] = [like, torch.zeros_like(like), time]
+    # Inductor without Dynamo: no guards, which cost as much per call as 10,000 replicas, and no
+    # limit on how many ensembles one process may compile.
+    with torch.no_grad():
+        compiled = _inductor.compile(make_fx(_advance(parameters, like, method))(*inputs), inputs)
+    expected = (like.shape, like.dtype, like.device)
 
     def one(index: int, m: Tensor, draw: Tensor) -> Tensor:
-        # A tensor: a number would be compiled in, anew for every step.
-        time = torch.tensor(index * parameters.time_step, dtype=torch.float64)
-        return compiled(m, draw, time)
+        for name, given in (("magnetisation", m), ("noise", draw)):
+            if (given.shape, given.dtype, given.device) != expected:
+                raise ValueError(
+                    f"Argument `{name}` must be {expected[1]} {tuple(expected[0])} on "
+                    f"{expected[2]}, as compiled for, but is {given.dtype} {tuple(given.shape)} "
+                    f"on {given.device}."
+                )
+        return compiled(m, draw, time.new_tensor(index * parameters.time_step))
 
     return one
 
 
-def _check_points(parameters: Macrospins, magnetisation: Tensor) -> None:
+def check_points(parameters: Macrospins, magnetisation: Tensor) -> None:
+    """Refuse a magnetisation without the operating points of the parameters.
+
+    Raises:
+        ValueError: names both shapes.
+    """
     points = tuple(magnetisation.shape[:AXIS])
     if tuple(torch.broadcast_shapes(points, parameters.points)) != points:
         raise ValueError(
@@ -341,10 +372,10 @@ def energy(
 
     Spin torques have no energy and are left out. Falls along any noiseless path without them.
     """
-    terms = _terms(parameters, magnetisation)
-    field = torch.zeros_like(magnetisation)
-    _field(replace(parameters, spin_torques=()), terms, magnetisation, time, field)
-    energies = magnetisation * (field / 2 + terms.applied(time))
+    conservative = replace(parameters, spin_torques=())
+    field = effective_field(conservative, magnetisation, time)
+    applied = _vector(at(parameters.applied_field, time), magnetisation)
+    energies = magnetisation * (field + applied) / 2
     moment = parameters.layer.saturation_magnetisation * parameters.layer.volume
     return -moment * energies.sum(AXIS)
 

@@ -6,10 +6,12 @@ field b p makes it precess about p (field-like). A spin-Hall current along +x ha
 
 from dataclasses import dataclass
 
+import torch
+
 from bayespin.cite import cites
 from bayespin.constants import BOHR_MAGNETON, ELEMENTARY_CHARGE, REDUCED_PLANCK
 from bayespin.physics.drive import Driven, at, largest
-from bayespin.physics.llg import cross
+from bayespin.physics.llg import Components, components, vector_product
 from bayespin.shapes import Float, Tensor
 
 
@@ -109,16 +111,20 @@ class SpinTorque:
         self, magnetisation: Float[Tensor, "..."], time: float | Tensor, axis: int
     ) -> Float[Tensor, "..."]:
         """Return the effective field in tesla; `axis` is the component axis of m."""
-        p = self.direction.to(magnetisation).reshape(3, *[1] * (-axis - 1))
+        return torch.cat(self.field_components(components(magnetisation, axis), time), axis)
+
+    def field_components(self, m: Components, time: float | Tensor) -> Components:
+        """Return the effective field in tesla for the components of m."""
+        p = Components(*self.direction.to(m.x).unbind())
         amplitude, field_like = (
-            value.to(magnetisation) if isinstance(value, Tensor) else value
+            value.to(m.x) if isinstance(value, Tensor) else value
             for value in (at(self.damping_like, time), at(self.field_like, time))
         )
         if self.asymmetry != 1:
             square = self.asymmetry**2
-            along = (magnetisation * p).sum(axis, keepdim=True)
+            along = (m.x * p.x).addcmul_(m.y, p.y).addcmul_(m.z, p.z)
             amplitude = amplitude * (2 * square / ((square + 1) + (square - 1) * along))
-        torqued = cross(magnetisation, p, axis) * amplitude
+        torqued = Components(*(part * amplitude for part in vector_product(m, p)))
         if isinstance(field_like, Tensor) or field_like != 0:
-            torqued = torqued + field_like * p
+            torqued = Components(*(a + field_like * b for a, b in zip(torqued, p, strict=True)))
         return torqued

@@ -1,0 +1,1 @@
+"""Snapshots and recorded ensembles as files that other tools read."""

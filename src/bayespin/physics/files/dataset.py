@@ -259,7 +259,7 @@ def save_dataset(path: Path, dataset: "xarray.Dataset") -> None:
         OSError: the disk is full or cannot be written; an older file at `path` is left as it was.
     """
     check_conventions(dataset)
-    plain = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True, "_FillValue": None}
+    plain = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True, "_FillValue": None}
     numbers = [n for n, v in dataset.variables.items() if v.ndim and v.dtype.kind in "fiu"]
     # In memory first: HDF5 does not survive a disk that fills up under it, the process crashes.
     content = dataset.to_netcdf(engine="h5netcdf", encoding=dict.fromkeys(numbers, plain))

@@ -121,7 +121,9 @@ def ours(case, **terms):
 
 
 def agree(found, case, name, field, permeability):
-    other = torch.from_numpy(found[f"{case}.{name}"]).transpose(0, 2).movedim(-1, 0) * permeability
+    other = torch.from_numpy(found[f"{case}.{name}"]).transpose(0, 2).movedim(-1, 0) * float(
+        permeability
+    )
     inside = mask(case).expand(3, -1, -1, -1)
     size = other[inside].abs().max()
     assert size > 1e-3

@@ -84,7 +84,7 @@ class Film:
         )
         anisotropy = torch.as_tensor(self.uniaxial_anisotropy, dtype=torch.float64)
         stiffness = (2 * anisotropy * self.inverse_moment_density).to(like)
-        axis = torch.tensor(self.easy_axis).to(like).reshape(3, 1, 1, 1)
+        axis = torch.tensor(self.easy_axis, dtype=torch.float64).to(like).reshape(3, 1, 1, 1)
         demagnetising = self._demagnetising_field(like)
 
         def field(m: Tensor) -> Tensor:
@@ -99,8 +99,16 @@ class Film:
             return DemagnetisingField(self.mesh, like.dtype, like.device)
         if self.demagnetisation == "none":
             return None
-        factors = torch.tensor(self.demagnetisation).to(like).reshape(3, 1, 1, 1)
+        factors = (
+            torch.tensor(self.demagnetisation, dtype=torch.float64).to(like).reshape(3, 1, 1, 1)
+        )
         return lambda moments: -VACUUM_PERMEABILITY * factors * moments
+
+    @property
+    def wall_anisotropy(self) -> Float[Tensor, "z y x"]:
+        """What sets the width of walls, J/m³: K_u, less µ0 M_s²/2 where stray fields act."""
+        shape = 0.0 if self.demagnetisation == "none" else VACUUM_PERMEABILITY / 2
+        return torch.as_tensor(self.uniaxial_anisotropy) - shape * self.moment_density.square()
 
     @property
     def stiffest_field(self) -> float:

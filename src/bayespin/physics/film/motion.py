@@ -36,8 +36,8 @@ class Drive:
     spin_torques: tuple[SpinTorque, ...] = ()
     drift_velocity: Driven = 0.0
     """u of Zhang and Li, m/s, along the drift of the electrons; (3,) or batch 3 1 1 1."""
-    nonadiabaticity: float = 0.0
-    """β of Zhang and Li."""
+    nonadiabaticity: float | Float[Tensor, "..."] = 0.0
+    """β of Zhang and Li; a tensor broadcasts to batch 1 1 1 1."""
 
     def __post_init__(self) -> None:
         for name in ("applied_field", "drift_velocity"):
@@ -86,7 +86,7 @@ def films(
     """
     if not temperature >= 0:
         raise ValueError(f"`temperature` must not be negative, but is {temperature:g} K.")
-    check_cell(film.mesh, film.exchange, film.saturation_magnetisation, film.uniaxial_anisotropy)
+    check_cell(film.mesh, film.exchange, film.moment_density, film.wall_anisotropy)
     damping = torch.as_tensor(film.damping, dtype=torch.float64)
     stiffest = film.stiffest_field + largest(drive.applied_field)
     check_time_step(time_step, stiffest, float(damping.min()))
@@ -145,7 +145,7 @@ def effective_field(
     drift = _tensor(at(drive.drift_velocity, time), m)
     if drift.ndim:
         change = directional_derivative(m, films.film.mesh, drift)
-        turned = cross(m, change, AXIS).add_(change, alpha=drive.nonadiabaticity)
+        turned = cross(m, change, AXIS) + drive.nonadiabaticity * change
         field = field - turned / GYROMAGNETIC_RATIO
     return field
 

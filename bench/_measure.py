@@ -32,7 +32,8 @@ def report(
 ) -> None:
     """Print one JSON line per figure, beside the value of the figure named `reference`.
 
-    `unit` is one for all figures, or one per figure; a ratio is given between equal units. With `--out FILE` on the command line the figures are also written with their provenance.
+    `unit` is one for all figures, or one per figure; figures of the reference's unit carry their
+    ratio to it. With `--out FILE` on the command line they are also written with provenance.
     """
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--out", type=Path, help="write the figures with provenance to a file")

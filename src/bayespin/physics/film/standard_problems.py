@@ -1,4 +1,4 @@
-"""Problems that the field solves with every micromagnetic code, ready to run, with known answers."""
+"""Problems that every micromagnetic code of the field solves, ready to run, with known answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -283,9 +283,9 @@ def test_too_long_a_step_names_the_longest_stable_one():
 def test_a_mesh_too_large_for_memory_is_refused_with_one_that_fits(monkeypatch):
     monkeypatch.setattr(motion, "free_memory", lambda device: 2.9e6)
     large = film((100, 40, 1))
-    with pytest.raises(ValueError, match=r"takes 0.0127 GB, but 0.0029 GB .*: 47 x 19 x 1 cells"):
+    with pytest.raises(ValueError, match=r"takes 0.0104 GB, but 0.0029 GB .*: 52 x 21 x 1 cells"):
         ensemble(large)
-    ensemble(film((47, 19, 1), demagnetisation="none"))
+    ensemble(film((52, 21, 1), demagnetisation="none"))
 
 
 def test_coarse_cells_are_warned_of():

@@ -17,7 +17,7 @@ from bayespin.numerics.stochastic import StepNoise, heun_step, integrate
 from bayespin.physics.drive import Driven, Pulse, PulseTrain, Sine, at, largest
 from bayespin.physics.film.film import Film
 from bayespin.physics.film.gradient import directional_derivative
-from bayespin.physics.film.mesh import check_cell
+from bayespin.physics.film.mesh import Mesh, check_cell
 from bayespin.physics.film.operator import Evaluation, LinearField, linear_field
 from bayespin.physics.llg import check_time_step, cross, thermal_field_std, torque, unit
 from bayespin.physics.spin_torque import SpinTorque
@@ -49,14 +49,42 @@ class Drive:
         for name in ("applied_field", "drift_velocity"):
             object.__setattr__(self, name, _beside_cells(getattr(self, name)))
 
+    def to(self, like: Float[Tensor, "..."]) -> "Drive":
+        """Return the same drive with its tensors in the dtype and on the device of `like`."""
+
+        def moved(value: Driven) -> Driven:
+            return _mapped(value, lambda tensor: tensor.to(like))
+
+        torques = tuple(
+            replace(
+                torque,
+                direction=torque.direction.to(like),
+                damping_like=moved(torque.damping_like),
+                field_like=moved(torque.field_like),
+            )
+            for torque in self.spin_torques
+        )
+        return Drive(
+            applied_field=moved(self.applied_field),
+            anisotropy_shift=moved(self.anisotropy_shift),
+            spin_torques=torques,
+            drift_velocity=moved(self.drift_velocity),
+            nonadiabaticity=moved(self.nonadiabaticity),
+        )
+
+
+def _mapped(value: Driven, change: Callable[[Tensor], Tensor]) -> Driven:
+    """Return a driven value with its tensor, or that of its waveform, changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (Pulse, Sine, PulseTrain)):
+        return replace(value, amplitude=_mapped(value.amplitude, change))
+    return value
+
 
 def _beside_cells(value: Driven) -> Driven:
     """Return a driven vector with its three components on the component axis."""
-    if isinstance(value, Tensor):
-        return value.reshape(3, 1, 1, 1) if value.shape == (3,) else value
-    if isinstance(value, (Pulse, Sine, PulseTrain)):
-        return replace(value, amplitude=_beside_cells(value.amplitude))
-    return value
+    return _mapped(value, lambda t: t.reshape(3, 1, 1, 1) if t.shape == (3,) else t)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +98,10 @@ class Films:
     time_step: float
     """s."""
     linear: LinearField
+    mesh: Mesh
+    """The mesh of the film, its mask on the device of the ensemble."""
+    per_shift: Float[Tensor, "z y x"] = field(repr=False)
+    """2/M_s, T per J/m³; zero in vacuum."""
     thermal_field: Float[Tensor, "z y x"] = field(repr=False)
     """Standard deviation of each component over one step, T; zero in vacuum."""
     damping: float | Float[Tensor, "z y x"] = field(repr=False)
@@ -108,12 +140,17 @@ def films(
         )
     else:
         std = torch.zeros(film.mesh.shape, dtype=torch.float64)
+    mesh = film.mesh
+    if mesh.mask is not None:
+        mesh = replace(mesh, mask=mesh.mask.to(like.device))
     return Films(
         film=film,
-        drive=drive,
+        drive=drive.to(like),
         temperature=temperature,
         time_step=time_step,
         linear=linear_field(film.linear_field, film.mesh, like, evaluation),
+        mesh=mesh,
+        per_shift=(2 * film.inverse_moment_density).to(like),
         thermal_field=(film.occupied * std).to(like),
         damping=damping.to(like) if damping.ndim else float(damping),
     )
@@ -126,10 +163,12 @@ def check_memory(film: Film, like: Float[Tensor, "..."]) -> None:
         ValueError: names the memory that it takes, what is free, and a mesh that fits.
     """
     mesh = film.mesh
-    needed = math.prod(mesh.shape) * COPIES * 3 * like.dtype.itemsize
-    if film.demagnetisation == "newell":
-        needed += math.prod(mesh.shape) * DEMAGNETISATION_BYTES
-    free = free_memory(like.device)
+    cells = math.prod(mesh.shape)
+    needed, free = cells * COPIES * 3 * like.dtype.itemsize, free_memory(like.device)
+    if film.demagnetisation == "newell" and free_memory("cpu") * needed < (
+        free * cells * DEMAGNETISATION_BYTES
+    ):  # the tensor is made in the memory of the machine, whatever the device
+        needed, free = cells * DEMAGNETISATION_BYTES, free_memory("cpu")
     if needed > free:
         axes = sum(count > 1 for count in mesh.cells)
         share = (free / needed) ** (1 / axes)
@@ -142,6 +181,11 @@ def check_memory(film: Film, like: Float[Tensor, "..."]) -> None:
 
 def _tensor(value: Any, like: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+def _acts(value: Driven) -> bool:
+    """Return False for the number 0 alone: tensors may wait on a device."""
+    return not isinstance(value, (int, float)) or value != 0
 
 
 def _axis(film: Film, like: Tensor) -> Tensor:
@@ -164,16 +208,16 @@ def effective_field(
     drive = films.drive
     applied = _tensor(at(drive.applied_field, time), m)
     field = films.linear(m, applied if thermal is None else thermal + applied)
-    shift = _tensor(at(drive.anisotropy_shift, time), m)
-    if shift.ndim or shift != 0:
+    if _acts(drive.anisotropy_shift):
+        shift = _tensor(at(drive.anisotropy_shift, time), m)
         axis = _axis(films.film, m)
         along = (m * axis).sum(AXIS, keepdim=True)
-        field = field + 2 * shift * films.film.inverse_moment_density.to(m) * along * axis
+        field = field + shift * films.per_shift * along * axis
     for spin_torque in drive.spin_torques:
         field = field + spin_torque.field(m, time, AXIS)
-    drift = _tensor(at(drive.drift_velocity, time), m)
-    if drift.ndim:
-        change = directional_derivative(m, films.film.mesh, drift)
+    if _acts(drive.drift_velocity):
+        drift = _tensor(at(drive.drift_velocity, time), m)
+        change = directional_derivative(m, films.mesh, drift)
         turned = cross(m, change, AXIS) + drive.nonadiabaticity * change
         field = field - turned / GYROMAGNETIC_RATIO
     return field
@@ -209,7 +253,7 @@ def step(
     Source: García-Palacios and Lázaro, DOI 10.1103/PhysRevB.58.14937, cell by cell.
     """
 
-    def rate(moment: float, state: Tensor, thermal: Tensor) -> Tensor:
+    def rate(moment: float | Tensor, state: Tensor, thermal: Tensor) -> Tensor:
         return torque(state, effective_field(films, state, moment, thermal), films.damping, AXIS)
 
     # The integrator's forcing is noise/√Δt, that is white noise of unit density; here, in tesla.

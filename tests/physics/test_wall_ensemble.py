@@ -16,7 +16,7 @@ from bayespin.physics import llg
 from bayespin.physics import wall_ensemble as ensemble
 from bayespin.physics import wall_motion as motion
 from bayespin.physics.drive import Pulse
-from bayespin.physics.wall_ensemble import Notches, WallTrack, Walls
+from bayespin.physics.wall_ensemble import Notches, Walls, WallTrack
 from bayespin.rng import Key
 from tests.physics.walls import (
     HARD,

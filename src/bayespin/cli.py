@@ -23,16 +23,18 @@ app = typer.Typer(
 _DISK = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Out = Annotated[Path, typer.Option(help="Folder of run folders.")]
+Force = Annotated[bool, typer.Option(help="Begin anew, even if the run is finished.")]
+Set = Annotated[
+    list[str] | None, typer.Option(help="Change a field: run.replicas=64 (repeatable).")
+]
 
 
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="A shipped study's name, or a TOML file.")],
     out: Out = Path("runs"),
-    force: Annotated[bool, typer.Option(help="Begin anew, even if the run is finished.")] = False,
-    set: Annotated[
-        list[str] | None, typer.Option(help="Change a field: training.epochs=5 (repeatable).")
-    ] = None,
+    force: Force = False,
+    set: Set = None,
 ) -> None:
     """Train, deploy, evaluate and price a study; write a run folder with a report."""
     from bayespin.report import page
@@ -58,22 +60,55 @@ def run(
 
 
 @app.command()
+def simulate(
+    simulation: Annotated[str, typer.Argument(help="A shipped simulation's name, or a TOML file.")],
+    out: Out = Path("runs"),
+    force: Force = False,
+    set: Set = None,
+) -> None:
+    """Simulate an ensemble of macrospins, films or walls; write a run folder with a report."""
+    from bayespin.report.simulation import page, table
+    from bayespin.study.run import Watch
+    from bayespin.study.simulation import schema
+    from bayespin.study.simulation.run import prepare, run_simulation
+    from bayespin.study.store import read_results
+
+    chosen = schema.read(*_content(simulation, set if set is not None else [], "simulation"))
+    folder = prepare(chosen, out).folder
+    again = folder.finished and not force
+    try:
+        with _bars() as progress:
+            watch = Watch(progress=progress, workers=_cores())
+            final = run_simulation(chosen, out, force=force, watch=watch, report=page.write)
+    except KeyboardInterrupt:  # here, since typer would end without a word
+        typer.echo(_interrupted(force, folder.finished), err=True)
+        raise typer.Exit(130) from None
+    results = read_results(final)
+    title = ", ".join(filter(None, (results["title"], "finished earlier" if again else "")))
+    _print(table.table(results), title)
+    typer.echo(f"Report: {final / 'report.html'}")
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A finished run's folder.")],
 ) -> None:
-    """Draw report.html of a finished run again."""
+    """Draw report.html of a finished run of a study or a simulation again."""
     from bayespin.report import page
+    from bayespin.report.simulation import page as simulation_page
 
-    typer.echo(f"Report: {page.write(folder)}")
+    write = simulation_page.write if "kind" in page.read(folder) else page.write
+    typer.echo(f"Report: {write(folder)}")
 
 
 @app.command()
 def studies() -> None:
-    """List the studies of the package."""
+    """List the studies and the simulations of the package."""
     from bayespin.load import read_resource, resource_names
 
-    for name in resource_names("studies"):
-        typer.echo(f"{name:22s} {read_resource('studies', name)['title']}")
+    for kind, verb in (("studies", "run"), ("simulations", "simulate")):
+        for name in resource_names(kind):
+            typer.echo(f"{verb:9s}{name:22s}{read_resource(kind, name)['title']}")
 
 
 @app.command()
@@ -95,19 +130,27 @@ def _interrupted(force: bool, finished: bool) -> str:
 
 def _study(name: str, changes: list[str]) -> Any:
     """Return the study that a name or a path means, with changes applied."""
-    from bayespin.load import InputError, build, read_resource, read_toml
+    from bayespin.load import build
     from bayespin.study.schema import Study
+
+    return build(Study, *_content(name, changes, "study"))
+
+
+def _content(name: str, changes: list[str], kind: str) -> tuple[dict[str, Any], str]:
+    """Return what a shipped file or a path holds, with changes applied, and what to call it."""
+    from bayespin.load import InputError, read_resource, read_toml
 
     if name.endswith(".toml") or "/" in name:
         content, where = read_toml(Path(name)), name
     else:
-        content, where = read_resource("studies", name), f"study {name}"
+        folder = "studies" if kind == "study" else "simulations"
+        content, where = read_resource(folder, name), f"{kind} {name}"
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals or not all(part.strip() for part in path.split(".")):
             raise InputError(f"Option `--set` must be FIELD=VALUE, but is {change!r}.")
         _assign(content, [part.strip() for part in path.split(".")], value.strip())
-    return build(Study, content, where)
+    return content, where
 
 
 def _assign(content: dict[str, Any], path: list[str], text: str) -> None:
@@ -128,15 +171,19 @@ def _assign(content: dict[str, Any], path: list[str], text: str) -> None:
 
 
 def _show(results: dict[str, Any], remark: str) -> None:
-    """Print the results table, at most as wide as the terminal."""
+    """Print the results table of a study."""
+    from bayespin.report.table import table
+
+    stamp = "QUICK: a first look, small statistics" if results["quick"] else ""
+    _print(table(results), ", ".join(part for part in (results["title"], stamp, remark) if part))
+
+
+def _print(found: Any, title: str) -> None:
+    """Print a table, at most as wide as the terminal."""
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from bayespin.report.table import table
-
-    console, found = Console(highlight=False), table(results)
-    stamp = "QUICK: a first look, small statistics" if results["quick"] else ""
-    title = ", ".join(part for part in (results["title"], stamp, remark) if part)
+    console = Console(highlight=False)
     grid = RichTable(title=title, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(found.header):
         grid.add_column(name, justify="left" if index == 0 else "right")

@@ -1,5 +1,7 @@
 """Numbers as people read them; a missing one is a dash."""
 
+import math
+from collections.abc import Mapping
 from typing import Final
 
 from bayespin.report.naming import known
@@ -42,6 +44,26 @@ def quantity(value: object, unit: str) -> str:
     """Return a quantity with an SI prefix: "1.31 µJ" (with a no-break space)."""
     number = known(value)
     return MISSING if number is None else format_quantity(number, unit).replace(" ", "\u00a0")
+
+
+def with_error(estimate: object, unit: str = "1") -> str:
+    """Return a value with its standard error in the same unit: "15.1 ± 0.6 ns", "0.217 ± 0.002".
+
+    `estimate` maps `value` and `se` to SI numbers. Errors that begin with 1 or 2 have two digits,
+    others one.
+    """
+    found = estimate if isinstance(estimate, Mapping) else {}
+    value, error = known(found.get("value")), known(found.get("se"))
+    if value is None:
+        return MISSING
+    scale, symbol = (1.0, "") if unit == "1" else prefixed(value, unit)
+    tail = f"\u00a0{symbol}" if symbol else ""
+    if error is None or error <= 0:
+        return f"{figures(value / scale)}{tail}"
+    digits = max(0, min(6, 1 - math.floor(math.log10(error / scale / 3))))
+    digits -= digits > 0 and round(error / scale * 10**digits) >= 30
+    text = f"{value / scale:.{digits}f} ± {error / scale:.{digits}f}"
+    return f"{text.replace('-', '−')}{tail}"
 
 
 def area(square_metres: object) -> str:

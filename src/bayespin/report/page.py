@@ -39,6 +39,11 @@ def render(results: Mapping[str, Any]) -> str:
         results: the content of a results.json; values that are null, and parts that are missing,
             become a dash or leave their section out.
     """
+    return fill("report.html", _content(results))
+
+
+def fill(template: str, content: Mapping[str, Any]) -> str:
+    """Return a page of the package's templates with its content, style and script in it."""
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
@@ -48,11 +53,11 @@ def render(results: Mapping[str, Any]) -> str:
     )
     script = _template("script.js").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return environment.get_template("report.html").render(
+    return environment.get_template(template).render(
         style=Markup(_theme() + _template("style.css")),
         script=Markup(script),
         script_hash=digest,
-        **_content(results),
+        **content,
     )
 
 
@@ -63,7 +68,16 @@ def write(run_dir: Path) -> Path:
         InputError: no results.json, not JSON, of another schema version, or a folder that cannot
             be written.
     """
-    source, target = run_dir / "results.json", run_dir / "report.html"
+    return save(run_dir, render(read(run_dir)))
+
+
+def read(run_dir: Path) -> dict[str, Any]:
+    """Return the results of a run folder, of a study or of a simulation.
+
+    Raises:
+        InputError: no results.json, not JSON, or of another schema version.
+    """
+    source = run_dir / "results.json"
     try:
         results = json.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
@@ -79,7 +93,17 @@ def write(run_dir: Path) -> Path:
             f"Field `schema_version` of `{source}` must be {SCHEMA_VERSION}, but is {version!r}; "
             f"run the study again with this version of bayespin."
         )
-    page, beside = render(results), target.with_suffix(".html.part")
+    return results
+
+
+def save(run_dir: Path, page: str) -> Path:
+    """Write a page as report.html of a run folder and return its path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    target = run_dir / "report.html"
+    beside = target.with_suffix(".html.part")
     try:
         beside.write_text(page, encoding="utf-8", newline="\n")
         os.replace(beside, target)

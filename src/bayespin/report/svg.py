@@ -1,10 +1,9 @@
-"""Drawings as SVG or pixels: same bytes for the same drawing; inside the page, the theme's colours.
-"""
+"""Drawings as SVG or pixels: equal bytes for equal drawings; on the page in the theme's colours."""
 
 import io
 import re
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -84,21 +83,31 @@ def standalone_svg(draw: Draw, size: tuple[float, float]) -> str:
     return text.getvalue()
 
 
-def pixels(draw: Draw, size: tuple[float, float], scale: float = 2.0) -> np.ndarray:
-    """Return rows of red, green, blue (0 to 255) of a drawing on white, `scale` pixels per CSS one.
+def frames(
+    begin: Callable[[Figure], Callable[[int], object]],
+    count: int,
+    size: tuple[float, float],
+    scale: float = 1.5,
+) -> Iterator[np.ndarray]:
+    """Yield each frame of an animation as rows of red, green, blue (0 to 255), on white.
 
     Args:
-        draw: receives the figure; makes its axes and draws on them.
+        begin: draws the first frame on an empty figure; what it returns changes that into frame k.
+        count: number of frames.
         size: width and height in CSS pixels at which text has its natural size.
-        scale: 2 is sharp on screens of either kind.
+        scale: pixels of the picture per CSS pixel.
     """
     with drawing(size) as figure:
         figure.set_dpi(72 * scale)
         figure.set_facecolor("white")
-        draw(figure)
         canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        change = begin(figure)
+        figure.draw_without_rendering()  # lays out once, so that nothing moves between frames
+        figure.set_layout_engine("none")
+        for number in range(count):
+            change(number)
+            canvas.draw()
+            yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def inline_svg(draw: Draw, *, size: tuple[float, float], name: str, alt: str) -> Markup:

@@ -81,9 +81,9 @@ def frozen_rk4_step(
     k1 = rate(t, x, ξ), k2 = rate(t + dt/2, x + k1 dt/2, ξ), k3 = rate(t + dt/2, x + k2 dt/2, ξ),
     k4 = rate(t + dt, x + k3 dt, ξ), x' = x + (k1 + 2k2 + 2k3 + k4) dt/6, ξ = noise/√dt held.
 
-    Symbols as for `heun_step`. The path under frozen noise is followed to order 4, so that what is
-    left of the error is that of freezing the noise: smooth paths converge to the Stratonovich
-    solution (Wong and Zakai), with weak order 1 in general and a small constant on the unit sphere.
+    Symbols as for `heun_step`. The path under frozen noise is followed to order 4, but frozen noise
+    is itself only of weak order 1: what the method gains over Heun is the deterministic part, such
+    as precession at small damping. `physics.macrospin.step` states measured biases.
 
     Source: Leliaert et al. (2017), who hold the noise over each step of a Runge-Kutta method.
     """

@@ -148,12 +148,34 @@ class PulseTrain:
         return self.amplitude * _trapezium(elapsed - number * self.period, self.width, 0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sum:
+    """Several driven values at once: a stray field and a pulse, an anisotropy and its VCMA shift.
+
+    Raises:
+        ValueError: there is no part.
+    """
+
+    parts: tuple[Driven, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("`parts` must hold at least one value, but is empty.")
+
+    def __call__(self, time: float | Tensor) -> float | Tensor:
+        """Return the value at a time in seconds."""
+        first, *others = (at(part, time) for part in self.parts)
+        return sum(others, start=first)
+
+
 def largest(value: Driven) -> float:
     """Return the largest magnitude that a driven value takes, as far as it is known.
 
-    The largest element of a constant or of an amplitude; 0 for a function that is not one of this
-    module's waveforms.
+    The largest element of a constant or of an amplitude, the sum of those of a `Sum`; 0 for a
+    function that is not one of this module's waveforms.
     """
+    if isinstance(value, Sum):
+        return sum(largest(part) for part in value.parts)
     if isinstance(value, (Pulse, Sine, PulseTrain)):
         value = value.amplitude
     if not isinstance(value, (int, float, Tensor)):

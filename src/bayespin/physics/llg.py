@@ -80,6 +80,19 @@ def damped_turning(
     return vector_product(m, inner)
 
 
+def rotated(m: Components, half: Components) -> Components:
+    """Return m turned about the vector v = `half` by the angle 2 atan|v|, without any series.
+
+    m + 2/(1 + |v|²) [v×m + v×(v×m)], the Cayley transform of the rotation: exact in length, and by
+    an angle of 2|v| − (2/3)|v|³ + …
+    """
+    across = vector_product(half, m)
+    bent = across.add(vector_product(half, across))
+    square = (half.x * half.x).addcmul_(half.y, half.y).addcmul_(half.z, half.z)
+    factor = 2 / (1 + square)
+    return Components(*(torch.addcmul(a, factor, b) for a, b in zip(m, bent, strict=True)))
+
+
 @cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")
 def torque(
     magnetisation: Float[Tensor, "..."],

@@ -13,7 +13,14 @@ import torch
 
 from bayespin.cite import cites
 from bayespin.constants import BOLTZMANN
-from bayespin.numerics.stochastic import Method, StepNoise, heun_step, integrate
+from bayespin.numerics.stochastic import (
+    Method,
+    Rate,
+    StepNoise,
+    frozen_rk4_step,
+    heun_step,
+    integrate,
+)
 from bayespin.physics.drive import Driven, at, largest
 from bayespin.physics.free_layer import FreeLayer
 from bayespin.physics.llg import (
@@ -22,6 +29,7 @@ from bayespin.physics.llg import (
     components,
     damped_turning,
     gyration_rate,
+    rotated,
     thermal_field_std,
     unit,
 )
@@ -154,9 +162,9 @@ class _Terms:
         offset = components(self.applied(time), AXIS)
         pairs = zip(offset, forcing, strict=True)
         x, y, z = (torch.addcmul(o, f, self.thermal) for o, f in pairs)
-        z.addcmul_(m.z, self.along(time))
+        z = torch.addcmul(z, m.z, self.along(time))
         if self.across is not None:
-            x.addcmul_(m.x, self.across(time))
+            x = torch.addcmul(x, m.x, self.across(time))
         total = Components(x, y, z)
         for spin_torque in self.spin_torques:
             total = total.add(spin_torque.field_components(m, time), alpha=self.scale)
@@ -198,19 +206,67 @@ def effective_field(
     return torch.cat(terms.field(components(magnetisation, AXIS), time, still), AXIS)
 
 
+@dataclass(frozen=True)
+class RotationSplitting:
+    """Half a step without noise, a random rotation, half a step without noise: weak order 2.
+
+    m ← D(Δt/2) R D(Δt/2) m, D one step of `half` at T = 0, R the rotation by `llg.rotated` with
+    v = √(s² + ¾s⁴) noise/2, s² = 2αγkTΔt/((1 + α²)M_sV) = Δt/τ_N.
+
+    R has the law of thermal noise alone: the two torques of a thermal field, γ/(1 + α²) times m×B
+    and α m×(m×B), spread m as one precession does whose field is √(1 + α²) times as strong (the
+    generator of both is s²/2Δt times the Laplacian of the sphere). ¾s⁴ makes the mean of every
+    spherical harmonic after R exact to s⁴: Gaussian rotation vectors of variance q leave
+    1 − Λq/2 + (Λ²/8 + 3Λ/8)q² of one with Λ = l(l + 1), where e^{−Λs²/2} is right.
+
+    Paths are not those of `heun_step` under the same noise, their law is. `step` states measured
+    biases: steps ten times as long as Heun's do.
+
+    Source: Strang, DOI 10.1137/0705041, for the order of the splitting; García-Palacios and Lázaro
+    (1998), for the two forms of the noise.
+    """
+
+    half: Method = frozen_rk4_step
+    """`heun_step` halves the cost, for twice the bias and more at small damping."""
+
+    def step(
+        self,
+        rate: Rate,
+        m: Components,
+        noise: Components,
+        spread: Float[Tensor, "..."],
+        clock: tuple[float, float | Tensor],
+    ) -> Components:
+        """Return the next m; `spread` is s², `clock` holds the time step and the time."""
+        dt, time = clock
+        still = Components(*(torch.zeros_like(spread) for _ in range(3)))
+        before = self.half(rate, m, still, dt / 2, time)
+        reach = (spread + 0.75 * spread.square()).sqrt() / 2
+        turned = rotated(before, Components(*(reach * n for n in noise)))
+        return self.half(rate, turned, still, dt / 2, time + dt / 2)
+
+
+Scheme = Method | RotationSplitting
+
+
 def _advance(
-    parameters: Macrospins, like: Tensor, method: Method
+    parameters: Macrospins, like: Tensor, method: Scheme
 ) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
     """Return (m, noise, time) → the next m, with what is constant converted once."""
-    damping, time_step = parameters.layer.damping, parameters.time_step
+    damping, dt = parameters.layer.damping, parameters.time_step
     terms = _terms(parameters, like, -float(gyration_rate(damping)))
+    spread = terms.thermal.square() * ((1 + damping**2) * dt)
 
     def rate(time: float | Tensor, m: Components, forcing: Components) -> Components:
         return damped_turning(m, terms.field(m, time, forcing), damping)
 
     def advance(m: Tensor, noise: Tensor, time: float | Tensor) -> Tensor:
         start, draw = components(m, AXIS), components(noise, AXIS)
-        return unit(torch.cat(method(rate, start, draw, time_step, time), AXIS), AXIS)
+        if isinstance(method, RotationSplitting):
+            moved = method.step(rate, start, draw, spread, (dt, time))
+        else:
+            moved = method(rate, start, draw, dt, time)
+        return unit(torch.cat(moved, AXIS), AXIS)
 
     return advance
 
@@ -221,7 +277,7 @@ def step(
     magnetisation: Float[Tensor, "*points 3 replicas"],
     noise: Float[Tensor, "*points 3 replicas"],
     time: float = 0.0,
-    method: Method = heun_step,
+    method: Scheme = heun_step,
 ) -> Float[Tensor, "*points 3 replicas"]:
     """Advance by one time step with the thermal field, then back onto the unit sphere.
 
@@ -230,8 +286,20 @@ def step(
 
     Symbols: m unit magnetisation; noise N(0, 1); time at the start of the step (s).
 
-    Source: Brown (1963); García-Palacios and Lázaro (1998). Heun's bias of averages is of order Δt:
-    1 % and less while γB Δt/(1+α²) < 0.1 for the typical field and 2Δt < 0.01 τ_N.
+    Source: Brown (1963); García-Palacios and Lázaro (1998).
+
+    Bias, measured against quadrature and `fokker_planck_rate`: ⟨m_z²⟩ at σ = 5, slowest rate at
+    σ = 5, ⟨m_z²⟩ of an easy plane of Δ = 5; sampling error 0.1 %, 1 to 2 %, 0.1 to 0.3 %:
+
+    | α, Δt/τ_N, γB_kΔt | Heun | frozen Runge-Kutta | `RotationSplitting` |
+    | --- | --- | --- | --- |
+    | 1, 0.1, 1 | 2.1 %, −12 %, −17 % | 2.8 %, −29 %, −8 % | 0.1 %, 4 %, −1.9 % |
+    | 1, 0.02, 0.2 | 0.6 %, −1 %, −1.7 % | 0.5 %, −5 %, −1.4 % | 0, 1 %, −0.3 % |
+    | 0.1, 0.02, 1 | −16 %, 145 %, −19 % | 3.0 %, −22 %, −2.7 % | 0, 1 %, −0.2 % |
+    | 0.02, 0.002, 0.5 | −11 %, 89 %, −9 % | 0.5 %, −4 %, −0.4 % | 0, 0, 0.2 % |
+    | 0.02, 0.0005, 0.13 | 0, 0, −0.7 % | 0.1 %, −1 %, −0.3 % | 0, 3 %, −0.2 % |
+
+    So Heun wants γB_kΔt < 0.1 and Δt < 0.01 τ_N, and frozen noise is no cure for the second.
     """
     return _advance(parameters, magnetisation, method)(magnetisation, noise, time)
 
@@ -242,7 +310,7 @@ def simulate(
     noise: StepNoise,
     steps: range,
     observe: Callable[[int, Tensor], None] | None = None,
-    method: Method = heun_step,
+    method: Scheme = heun_step,
 ) -> Float[Tensor, "*points 3 replicas"]:
     """Return the magnetisation after the steps with the given indices; step i starts at i Δt.
 
@@ -263,7 +331,7 @@ def simulate(
 def compiled_step(
     parameters: Macrospins,
     like: Float[Tensor, "*points 3 replicas"],
-    method: Method = heun_step,
+    method: Scheme = heun_step,
 ) -> Step:
     """Return `step` compiled for the shape, dtype and device of `like`, for `integrate`.
 

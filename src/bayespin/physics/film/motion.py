@@ -6,6 +6,7 @@ Axes of m: batch first (operating points, replicas), then component, z, y, x.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class Drive:
     spin_torques: tuple[SpinTorque, ...] = ()
     drift_velocity: Driven = 0.0
     """u of Zhang and Li, m/s, along the drift of the electrons; (3,) or batch 3 1 1 1."""
-    nonadiabaticity: float | Float[Tensor, "..."] = 0.0
+    nonadiabaticity: Driven = 0.0
     """β of Zhang and Li; a tensor broadcasts to batch 1 1 1 1."""
 
     def __post_init__(self) -> None:
@@ -218,7 +219,7 @@ def effective_field(
     if _acts(drive.drift_velocity):
         drift = _tensor(at(drive.drift_velocity, time), m)
         change = directional_derivative(m, films.mesh, drift)
-        turned = cross(m, change, AXIS) + drive.nonadiabaticity * change
+        turned = cross(m, change, AXIS) + at(drive.nonadiabaticity, time) * change
         field = field - turned / GYROMAGNETIC_RATIO
     return field
 
@@ -240,6 +241,12 @@ def energy(
     return -film.mesh.cell_volume * (linear + extra).sum((-3, -2, -1))
 
 
+# At module level, because nested functions are checked anew at every call under test.
+def _rate(films: Films, time: float | Tensor, m: Tensor, thermal: Tensor | None = None) -> Tensor:
+    """Return dm/dt."""
+    return torque(m, effective_field(films, m, time, thermal), films.damping, AXIS)
+
+
 def step(
     films: Films,
     m: Float[Tensor, "*batch 3 z y x"],
@@ -253,12 +260,17 @@ def step(
     Source: García-Palacios and Lázaro, DOI 10.1103/PhysRevB.58.14937, cell by cell.
     """
 
-    def rate(moment: float | Tensor, state: Tensor, thermal: Tensor) -> Tensor:
-        return torque(state, effective_field(films, state, moment, thermal), films.damping, AXIS)
-
     # The integrator's forcing is noise/√Δt, that is white noise of unit density; here, in tesla.
     thermal = noise * (films.thermal_field * films.time_step**0.5)
-    return unit(heun_step(rate, m, thermal, films.time_step, time), AXIS)
+    return unit(heun_step(partial(_rate, films), m, thermal, films.time_step, time), AXIS)
+
+
+def _numbered(films: Films, index: int, m: Tensor, noise: Tensor) -> Tensor:
+    return step(films, m, noise, index * films.time_step)
+
+
+def _on_sphere(m: Tensor) -> Tensor:
+    return unit(m, AXIS)
 
 
 def simulate(
@@ -273,11 +285,8 @@ def simulate(
     `observe(i, m)` sees the state after step i. range(0, n) equals range(0, k) then range(k, n).
     """
 
-    def advance(index: int, state: Tensor, draw: Tensor) -> Tensor:
-        return step(films, state, draw, index * films.time_step)
-
     seen = None if observe is None else lambda i, state: observe(i, without_vacuum(films, state))
-    moved = integrate(advance, with_vacuum_filled(films, m), noise, steps, seen)
+    moved = integrate(partial(_numbered, films), with_vacuum_filled(films, m), noise, steps, seen)
     return without_vacuum(films, moved)
 
 
@@ -301,12 +310,9 @@ def solve(
             f"take `simulate`."
         )
 
-    def rate(time: Tensor, state: Tensor) -> Tensor:
-        return torque(state, effective_field(films, state, time), films.damping, AXIS)
-
     begin = films.time_step if first_step is None else first_step
     found = dormand_prince(
-        rate, with_vacuum_filled(films, m), span, begin, tolerance, lambda s: unit(s, AXIS)
+        partial(_rate, films), with_vacuum_filled(films, m), span, begin, tolerance, _on_sphere
     )
     return Adaptive(
         without_vacuum(films, found.state), found.next_step, found.accepted, found.rejected

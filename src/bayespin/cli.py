@@ -74,12 +74,13 @@ def simulate(
     from bayespin.study.store import read_results
 
     chosen = schema.read(*_content(simulation, set if set is not None else [], "simulation"))
-    folder = prepare(chosen, out).folder
+    prepared = prepare(chosen, out)
+    folder = prepared.folder
     again = folder.finished and not force
     try:
         with _bars() as progress:
             watch = Watch(progress=progress, workers=_cores())
-            final = run_simulation(chosen, out, force=force, watch=watch, report=page.write)
+            final = run_simulation(prepared, force=force, watch=watch, report=page.write)
     except KeyboardInterrupt:  # here, since typer would end without a word
         typer.echo(_interrupted(force, folder.finished), err=True)
         raise typer.Exit(130) from None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -32,6 +32,7 @@ class Panel:
     note: str
     role: str
     svg: Markup
+    span: Literal["column", "page"] = "column"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,11 @@ from bayespin.report.formatting import prefixed
 from bayespin.report.palette import colour
 
 BINS: Final = 60
+SYMBOLS: Final = {
+    "m_x": "⟨m_x⟩", "m_y": "⟨m_y⟩", "m_z": "⟨m_z⟩", "wall_position": "wall position q",
+    "wall_angle": "wall angle φ",
+}  # fmt: skip
+"""What axes call recorded quantities."""
 _BAND: Final = (0.05, 0.95)
 _SHOWN: Final = 6
 """Single replicas drawn over the band."""
@@ -139,7 +144,7 @@ def over_time(axes: Axes, dataset: xarray.Dataset, name: str, point: int = 0) ->
             axes.plot(times, replica, color=colour("muted"), linewidth=0.7, alpha=0.8)
         axes.plot(times, median, color=colour("spintronic"), label="median")
     axes.set(xlim=(times[0], times[-1]), xlabel=f"time ({symbol})")
-    axes.set_ylabel(f"{dataset[name].attrs.get('long_name', name)} ({unit})")
+    axes.set_ylabel(f"{SYMBOLS.get(name, name)} ({unit})")
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
     return axes

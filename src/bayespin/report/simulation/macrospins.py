@@ -144,8 +144,15 @@ _MEMORY_CAPTION: Final = (
 _STATISTICS_NOTE: Final = (
     "Effective samples: independent samples that would give the error of the mean. KS: largest "
     "distance of the distribution functions; samples of the exact law itself come closer than "
-    "the resolution 95 times in 100. Slowest mode: 1/λ of the Fokker-Planck equation."
+    "the resolution 95 times in 100. Slowest mode: 1/λ of the Fokker-Planck equation. "
+    "A dash: the run is too short to tell."
 )
+
+
+def _rounded(value: object) -> str:
+    """Return four decimals; a rounded zero has no sign."""
+    number = known(value)
+    return decimals(None if number is None else round(number, 4) + 0.0, 4).replace("-", "−")
 
 
 def _point_line(row: Row) -> Line:
@@ -157,7 +164,7 @@ def _point_line(row: Row) -> Line:
         Cell(column="Std", value=with_error(row.get("std")),
              below=(f"exact {figures(row.get('exact_std'), 4)}",)),
         Cell(column="Excess kurtosis", value=with_error(row.get("excess_kurtosis")),
-             below=(f"exact {decimals(row.get('exact_excess_kurtosis'), 4)}",)),
+             below=(f"exact {_rounded(row.get('exact_excess_kurtosis'))}",)),
         Cell(column="Correlation time", value=with_error(row.get("correlation_time"), "s"),
              below=(f"slowest mode {quantity(row.get('exact_time'), 's')}",)),
         Cell(column="Effective samples", value=count(worth)),
@@ -165,7 +172,8 @@ def _point_line(row: Row) -> Line:
              below=(f"resolution {decimals(resolution, 4)}",)),
         Cell(column="Not finite", value=count(row.get("failed"))),
     )  # fmt: skip
-    detail = quantity(row.get("interface_anisotropy"), "J/m2")
+    setting = known(row.get("interface_anisotropy"))
+    detail = "" if setting is None else f"K_i {1e3 * setting:.4f} mJ/m²"
     return Line(name=point_title(row), role="", detail=detail, cells=cells)
 
 

@@ -6,6 +6,7 @@ metres; vacuum, where m is zero, stays empty.
 
 import colorsys
 import io
+import itertools
 import math
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -14,7 +15,7 @@ import numpy as np
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.image import AxesImage
 from PIL import Image
 
@@ -22,7 +23,7 @@ from bayespin.report.formatting import prefixed
 from bayespin.report.palette import colour
 
 Colours = Literal["up_down", "angle"]
-_GIF_COLOURS: Final = 128
+_GIF_COLOURS: Final = 255
 UP_DOWN: Final = LinearSegmentedColormap.from_list(
     "up_down", [colour("perread"), "#8fb4d0", "#f4f1ea", "#e0a58e", colour("spintronic")]
 )
@@ -166,13 +167,25 @@ def animated_gif(frames: Iterable[np.ndarray], seconds_per_frame: float) -> byte
     if not images:
         raise ValueError("Argument `frames` must hold at least one frame, but is empty.")
     chosen = [np.asarray(images[k]) for k in (0, len(images) // 2, -1)]
-    sample = Image.fromarray(np.concatenate(chosen))
+    drawn = [to_rgb(colour(role)) for role in ("ink", "muted", "spintronic", "perread")]
+    drawn.append((1.0, 1.0, 1.0))
+    # Thin lines and letters have few pixels; without a block of each, others take their places.
+    blocks = np.repeat(np.uint8(255 * np.array(drawn)), chosen[0].shape[1] * 8, 0)
+    sample = Image.fromarray(np.concatenate([*chosen, blocks.reshape(-1, *chosen[0].shape[1:])]))
     palette = sample.quantize(_GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
     plain = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    shown = [plain[0]]
+    for before, after in itertools.pairwise(plain):
+        values = np.array(after)
+        values[values == np.asarray(before)] = _GIF_COLOURS  # what stays is left out: transparent
+        kept = Image.fromarray(values, mode="P")
+        kept.putpalette(palette.getpalette() or [])
+        shown.append(kept)
     file = io.BytesIO()
-    plain[0].save(
-        file, format="GIF", save_all=True, append_images=plain[1:], loop=0,
-        duration=round(1000 * seconds_per_frame), optimize=False,
+    shown[0].save(
+        file, format="GIF", save_all=True, append_images=shown[1:], loop=0,
+        duration=round(1000 * seconds_per_frame), optimize=False, disposal=1,
+        transparency=_GIF_COLOURS,
     )  # fmt: skip
     return file.getvalue()
 

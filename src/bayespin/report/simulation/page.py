@@ -19,7 +19,7 @@ from bayespin.report.simulation.macrospins import (
     macrospin_tiles,
 )
 from bayespin.report.simulation.magnetisation import animated_gif, png
-from bayespin.report.simulation.parts import Animation, Drawing, Group, Section
+from bayespin.report.simulation.parts import WIDE, Animation, Drawing, Group, Section
 from bayespin.report.simulation.walls import wall_sections, wall_sentences, wall_tiles
 from bayespin.report.svg import frames, inline_svg, standalone_svg
 
@@ -114,7 +114,8 @@ def _address(content: bytes, kind: str) -> str:
 def _plate(group: Group) -> Plate:
     def panel(drawing: Drawing) -> Panel:
         svg = inline_svg(drawing.draw, size=drawing.size, name=drawing.name, alt=drawing.alt)
-        return Panel(title=drawing.title, note=drawing.note, role="", svg=svg)
+        span = "page" if drawing.size[0] >= WIDE[0] else "column"
+        return Panel(title=drawing.title, note=drawing.note, role="", svg=svg, span=span)
 
     panels = tuple(panel(drawing) for drawing in group.drawings)
     return Plate(name=group.name, caption=group.caption, marks=group.marks, panels=panels)

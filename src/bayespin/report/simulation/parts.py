@@ -8,7 +8,7 @@ import xarray
 from matplotlib.figure import Figure
 
 from bayespin.report.plates import PANEL, Draw, Mark
-from bayespin.report.simulation.figures import mark_pulses, over_time
+from bayespin.report.simulation.figures import SYMBOLS, mark_pulses, over_time
 from bayespin.report.tables import Line
 
 WIDE: Final = (736, 250)
@@ -87,7 +87,7 @@ def course(data: xarray.Dataset, names: Sequence[str], titles: Sequence[str]) ->
             def draw(figure: Figure, name: str = name, point: int = point) -> None:
                 mark_pulses(over_time(figure.add_subplot(), data, name, point), data)
 
-            what = str(data[name].attrs["long_name"])
+            what = SYMBOLS.get(name, name)
             drawings.append(
                 Drawing(
                     name=f"{name.replace('_', '-')}-{point}-over-time",

@@ -182,7 +182,7 @@ def _passing(
                         note="",
                         alt="Four maps of the magnetisation of the track, from start to end.",
                         draw=maps,
-                        size=(WIDE[0] / 2, 420),
+                        size=(WIDE[0], 2 * WIDE[1]),
                     ),
                 ),
             ),
@@ -212,7 +212,7 @@ def wall_sentences(results: Row) -> list[str]:
     rows, run = results.get("rows") or (), results.get("run") or {}
     best = most_frequent(rows)
     films = (results.get("beside") or {}).get("trajectories")
-    beside = f", and {count(films)} as whole films" if films else ""
+    beside = f" and {count(films)} whole film{'s' if films > 1 else ''}" if films else ""
     return [
         f"{count(results.get('trajectories'))} domain walls as two coordinates{beside}, at "
         f"{quantity(run.get('temperature'), 'K')} over {quantity(run.get('duration'), 's')}.",

@@ -11,6 +11,7 @@ import torch
 from bayespin.numerics.memory import free_memory
 from bayespin.numerics.quadrature import LogDensity, cumulative, gauss_legendre, shape
 from bayespin.physics import free_layer
+from bayespin.physics.drive import largest
 from bayespin.physics.ensemble import Trajectories
 from bayespin.physics.equilibrium import easy_plane_log_density
 from bayespin.physics.files.ovf import read_ovf
@@ -44,25 +45,23 @@ from bayespin.units import format_quantity
 STEP_FRACTION: Final = 1 / 3
 """Of the largest stable step: the variance of the very stiffest mode, of the size of the cells, is
 1/27 = 4 % too large, that of modes of half its field 0.5 %."""
-_BYTES_PER_CELL: Final = 1700
-"""Of one replica and of the demagnetising tensor with its transforms."""
 _SAME: Final = 1e-6
 """Relative difference of two cell sizes that are the same."""
 
 Observe = Callable[[Films, Tensor, float], dict[str, Tensor]]
 
 
-def require_room(cells: tuple[int, ...], device: str) -> None:
+def require_room(cells: tuple[int, ...]) -> None:
     """Refuse a mesh that would not fit the memory, before anything is computed on it.
 
     Raises:
         ValueError: names the largest mesh of the same shape that fits.
     """
-    free, count = free_memory(device), math.prod(cells)
-    if count * _BYTES_PER_CELL <= free:
+    free, needed = free_memory(), math.prod(cells) * motion.DEMAGNETISATION_BYTES
+    if needed <= free:
         return
     axes = max(1, sum(n > 1 for n in cells))
-    shrink = (free / (count * _BYTES_PER_CELL)) ** (1 / axes)
+    shrink = (free / needed) ** (1 / axes)
     fits = " x ".join(str(max(1, math.floor(n * shrink))) if n > 1 else "1" for n in cells)
     raise ValueError(
         f"`cells` must fit {format_quantity(float(free), 'B')} of memory, which {fits} would, but "
@@ -118,10 +117,8 @@ def film_drive(
 
 def largest_field(film: Film, drive: motion.Drive) -> float:
     """Return a bound of the fields that a film meets: its own, the applied one, spin torques, T."""
-    total = film.stiffest_field + stepping.largest(drive.applied_field)
-    for torque in drive.spin_torques:
-        total += stepping.largest(torque.damping_like) + stepping.largest(torque.field_like)
-    return total
+    total = film.stiffest_field + largest(drive.applied_field)
+    return total + sum(torque.largest_field for torque in drive.spin_torques)
 
 
 def ensemble(
@@ -215,7 +212,7 @@ class FilmModel:
     def __init__(self, simulation: FilmSimulation) -> None:
         material, geometry = simulation.material, simulation.geometry
         self.simulation = simulation
-        require_room(geometry.cells, simulation.run.device)
+        require_room(geometry.cells)
         self.mesh = mesh_of(geometry)
         self.film = film_of(material, self.mesh, self._anisotropy())
         drive = film_drive(

@@ -12,6 +12,7 @@ from bayespin.cell.bit_cell import BitCell
 from bayespin.device.stochastic_mtj import anisotropy_shift, level_anisotropies
 from bayespin.numerics.quadrature import LogDensity, cumulative, gauss_legendre, shape
 from bayespin.physics import free_layer, relaxation
+from bayespin.physics.drive import largest
 from bayespin.physics.ensemble import Trajectories
 from bayespin.physics.equilibrium import easy_plane_log_density
 from bayespin.physics.free_layer import FreeLayer
@@ -128,11 +129,9 @@ class MacrospinModel:
         )
         field = stepping.driven(drive, lambda one: torch.tensor(one.field, dtype=torch.float64))
         torques = tuple(_torques(simulation, layer))
-        stiffest = 2 / layer.saturation_magnetisation * stepping.largest(anisotropy)
-        stiffest += stepping.largest(field)
-        for torque in torques:
-            amplitudes = stepping.largest(torque.damping_like), stepping.largest(torque.field_like)
-            stiffest += torque.asymmetry**2 * amplitudes[0] + amplitudes[1]
+        stiffest = 2 / layer.saturation_magnetisation * largest(anisotropy)
+        stiffest += largest(field)
+        stiffest += sum(torque.largest_field for torque in torques)
         stable = largest_stable_step(max(stiffest, _WEAKEST), layer.damping)
         self.system = MacrospinEnsemble(
             parameters=Macrospins(

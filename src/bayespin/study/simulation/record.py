@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bayespin.load import InputError
-from bayespin.physics.drive import at
+from bayespin.physics.drive import at, largest
 from bayespin.physics.ensemble import Execution, Schedule, System, Trajectories, extend, run
 from bayespin.physics.files.dataset import (
     QUANTITIES,
@@ -122,7 +122,7 @@ def dataset_of(
         driven = stepping.driven(
             drive, lambda one, n=name: torch.tensor(getattr(one, n), dtype=torch.float64)
         )
-        if stepping.largest(driven) > 0:
+        if largest(driven) > 0:
             values = [float(at(driven, float(time))) for time in found.times]
             known = QUANTITIES[name]
             dataset[name] = ("time", values, {"units": known.units, "long_name": known.long_name})

@@ -90,8 +90,7 @@ def prepare(simulation: Simulation, out: Path) -> Prepared:
 
 
 def run_simulation(
-    simulation: Simulation,
-    out: Path = Path("runs"),
+    prepared: Prepared,
     *,
     force: bool = False,
     watch: Watch | None = None,
@@ -102,17 +101,16 @@ def run_simulation(
     Interrupted at any point, the same call resumes and ends in the same numbers.
 
     Args:
-        simulation: from `schema.shipped` or `schema.read`.
-        out: folder of run folders.
+        prepared: from `prepare`.
         force: begin anew, and replace a finished run when the new one is whole.
         watch: callback for progress, and how many blocks of replicas are advanced at once.
         report: called with the folder before it is published, to add figures and a page.
 
     Raises:
-        InputError: the simulation or the output folder cannot be used.
+        InputError: the output folder cannot be used, the ensembles do not fit the memory, or a
+            track holds no wall.
     """
-    prepared = prepare(simulation, out)
-    folder = prepared.folder
+    simulation, folder = prepared.simulation, prepared.folder
     if folder.finished and not force:
         return folder.final
     folder.require_writable()

@@ -2,40 +2,16 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import torch
-
-from bayespin.physics.drive import Driven, PulseTrain
+from bayespin.physics.drive import Driven, PulseTrain, Sum
 from bayespin.physics.ensemble import Schedule
-from bayespin.shapes import Float, Tensor
+from bayespin.shapes import Tensor
 from bayespin.study.simulation.schema import Drive, Pulse, Run
 from bayespin.units import format_quantity
 
 _MOST_STEPS = 2**40
 _TOLERANCE = 1e-6
 """Relative rounding of a quotient of two decimal times that still counts as whole."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Programme:
-    """A constant and the pulses on top of it, as a function of time."""
-
-    constant: Float[Tensor, "..."]
-    pulses: tuple[PulseTrain, ...]
-
-    def __call__(self, time: float | Tensor) -> Tensor:
-        """Return the value at a time in seconds."""
-        total = self.constant
-        for pulse in self.pulses:
-            total = total + pulse(time)
-        return total
-
-    @property
-    def largest(self) -> float:
-        """The largest magnitude that it can take: all pulses at once."""
-        amplitudes = [torch.as_tensor(pulse.amplitude) for pulse in self.pulses]
-        return float(sum(part.abs().max() for part in (self.constant, *amplitudes)))
 
 
 def driven(
@@ -60,14 +36,7 @@ def driven(
                 )
             )
     constant = of(drive) if offset is None else offset + of(drive)
-    return Programme(constant=constant, pulses=tuple(trains)) if trains else constant
-
-
-def largest(value: Driven) -> float:
-    """Return the largest magnitude of what `driven` returns."""
-    if isinstance(value, Programme):
-        return value.largest
-    return float(torch.as_tensor(value).abs().max())
+    return Sum(parts=(constant, *trains)) if trains else constant
 
 
 def time_step(run: Run, stable: float, fraction: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import torch
 
 from bayespin.physics import domain_wall, wall_ensemble
+from bayespin.physics.drive import largest
 from bayespin.physics.ensemble import Schedule, Trajectories
 from bayespin.physics.film import texture
 from bayespin.physics.film.film import Film
@@ -79,7 +80,7 @@ def track_film(simulation: WallSimulation, length: float, places: tuple[float, .
     """
     track, cell = simulation.track, simulation.beside.cell
     cells = (math.ceil(length / cell - 1e-6), math.ceil(track.width / cell - 1e-6), 1)
-    films.require_room(cells, simulation.run.device)
+    films.require_room(cells)
     size = (length / cells[0], track.width / cells[1], track.thickness)
     box = Mesh(cells=cells, cell=size)
     notches = tuple(
@@ -195,7 +196,7 @@ class WallModel:
             ends=(float(ends[0]) + dead, float(ends[1]) - dead),
         )
         spin_hall = stepping.driven(drive, self._spin_hall)
-        stable = wall_ensemble.largest_stable_step(track, stepping.largest(spin_hall))
+        stable = wall_ensemble.largest_stable_step(track, largest(spin_hall))
         walls = Walls(
             track=track,
             temperature=run.temperature,

@@ -120,11 +120,17 @@ class SpinTorque:
             value.to(m.x) if isinstance(value, Tensor) else value
             for value in (at(self.damping_like, time), at(self.field_like, time))
         )
+        if self.asymmetry == 1 and not isinstance(amplitude, Tensor):
+            torqued = vector_product(m, p.mul(amplitude))  # three products fewer
+        else:
+            torqued = self._asymmetric(m, p, amplitude)
+        if isinstance(field_like, Tensor) or field_like != 0:
+            torqued = Components(*(a + field_like * b for a, b in zip(torqued, p, strict=True)))
+        return torqued
+
+    def _asymmetric(self, m: Components, p: Components, amplitude: float | Tensor) -> Components:
         if self.asymmetry != 1:
             square = self.asymmetry**2
             along = (m.x * p.x).addcmul_(m.y, p.y).addcmul_(m.z, p.z)
             amplitude = amplitude * (2 * square / ((square + 1) + (square - 1) * along))
-        torqued = Components(*(part * amplitude for part in vector_product(m, p)))
-        if isinstance(field_like, Tensor) or field_like != 0:
-            torqued = Components(*(a + field_like * b for a, b in zip(torqued, p, strict=True)))
-        return torqued
+        return Components(*(part * amplitude for part in vector_product(m, p)))

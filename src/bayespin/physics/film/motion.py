@@ -20,7 +20,7 @@ from bayespin.physics.film.film import Film
 from bayespin.physics.film.gradient import directional_derivative
 from bayespin.physics.film.mesh import Mesh, check_cell
 from bayespin.physics.film.operator import Evaluation, LinearField, linear_field
-from bayespin.physics.llg import check_time_step, cross, thermal_field_std, torque, unit
+from bayespin.physics.llg import check_time_step, components, cross, thermal_field_std, torque, unit
 from bayespin.physics.spin_torque import SpinTorque
 from bayespin.shapes import Float, Tensor
 
@@ -197,25 +197,31 @@ def effective_field(
     films: Films,
     m: Float[Tensor, "*batch 3 z y x"],
     time: Any = 0.0,
-    thermal: Float[Tensor, "*batch 3 z y x"] | None = None,
+    forcing: Float[Tensor, "*batch 3 z y x"] | None = None,
 ) -> Float[Tensor, "*batch 3 z y x"]:
-    """Return everything that turns m, as a field in tesla; `thermal` is added to it.
+    """Return everything that turns m, as a field in tesla.
 
-    B = L m + B_applied(t) + (2ΔK(t)/M_s)(m·e)e + B_spin torques + B_Zhang-Li, where
+    B = L m + B_th √Δt ξ + B_applied(t) + (2ΔK(t)/M_s)(m·e)e + B_spin torques + B_Zhang-Li, where
     B_Zhang-Li = −(1/γ)[m × (u·∇)m + β(u·∇)m].
+
+    Symbols: ξ `forcing`, white noise of unit spectral density (1/√s); B_th `thermal_field`.
 
     Source: Zhang and Li, DOI 10.1103/PhysRevLett.93.127204, as a field.
     """
     drive = films.drive
     applied = _tensor(at(drive.applied_field, time), m)
-    field = films.linear(m, applied if thermal is None else thermal + applied)
+    if forcing is not None:
+        applied = torch.addcmul(applied, forcing, films.thermal_field * films.time_step**0.5)
+    field = films.linear(m, applied)
     if _acts(drive.anisotropy_shift):
         shift = _tensor(at(drive.anisotropy_shift, time), m)
         axis = _axis(films.film, m)
         along = (m * axis).sum(AXIS, keepdim=True)
         field = field + shift * films.per_shift * along * axis
     for spin_torque in drive.spin_torques:
-        field = field + spin_torque.field(m, time, AXIS)
+        parts = spin_torque.field_components(components(m, AXIS), time)
+        for total, part in zip(components(field, AXIS), parts, strict=True):
+            total.add_(part)
     if _acts(drive.drift_velocity):
         drift = _tensor(at(drive.drift_velocity, time), m)
         change = directional_derivative(m, films.mesh, drift)
@@ -242,9 +248,9 @@ def energy(
 
 
 # At module level, because nested functions are checked anew at every call under test.
-def _rate(films: Films, time: float | Tensor, m: Tensor, thermal: Tensor | None = None) -> Tensor:
+def _rate(films: Films, time: float | Tensor, m: Tensor, forcing: Tensor | None = None) -> Tensor:
     """Return dm/dt."""
-    return torque(m, effective_field(films, m, time, thermal), films.damping, AXIS)
+    return torque(m, effective_field(films, m, time, forcing), films.damping, AXIS)
 
 
 def step(
@@ -259,10 +265,7 @@ def step(
 
     Source: García-Palacios and Lázaro, DOI 10.1103/PhysRevB.58.14937, cell by cell.
     """
-
-    # The integrator's forcing is noise/√Δt, that is white noise of unit density; here, in tesla.
-    thermal = noise * (films.thermal_field * films.time_step**0.5)
-    return unit(heun_step(partial(_rate, films), m, thermal, films.time_step, time), AXIS)
+    return unit(heun_step(partial(_rate, films), m, noise, films.time_step, time), AXIS)
 
 
 def _numbered(films: Films, index: int, m: Tensor, noise: Tensor) -> Tensor:

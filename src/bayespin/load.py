@@ -100,7 +100,7 @@ def dump(instance: Any) -> dict[str, Any]:
     content: dict[str, Any] = {}
     hints = typing.get_type_hints(type(instance), include_extras=True)
     for field in dataclasses.fields(instance):
-        value, unit = getattr(instance, field.name), _unit(hints[field.name])
+        value, unit = getattr(instance, field.name), unit_of(hints[field.name])
         if value is not None:  # TOML has no null: an absent optional field is left out
             content[field.name] = _plain(value, unit)
     return content
@@ -114,13 +114,13 @@ def _plain(value: Any, unit: Unit | None) -> Any:
     return write_quantity(value, unit.symbol) if unit is not None else value
 
 
-def _unit(hint: Any) -> Unit | None:
-    """Return the `Unit` in a type hint, also inside `tuple[...]` or `... | None`."""
+def unit_of(hint: Any) -> Unit | None:
+    """Return the `Unit` in a type hint, if any, also inside `tuple[...]` or `... | None`."""
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Unit):
             return extra
     for argument in typing.get_args(hint):
-        found = _unit(argument)
+        found = unit_of(argument)
         if found is not None:
             return found
     return None
@@ -145,7 +145,7 @@ def _si(schema: Any, content: Any, where: str, path: tuple[str, ...]) -> Any:
     for name, value in content.items():
         if name not in hints:
             continue
-        unit, nested = _unit(hints[name]), _schema_of(hints[name])
+        unit, nested = unit_of(hints[name]), _schema_of(hints[name])
         if nested is not None:
             converted[name] = _si(nested, value, where, (*path, name))
         elif unit is not None:

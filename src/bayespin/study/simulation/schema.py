@@ -5,11 +5,12 @@ A file says `kind`; each kind has its own schema: `MacrospinSimulation`, `FilmSi
 """
 
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from bayespin.load import InputError, build, nearest, read_resource
+from bayespin.load import InputError, build, nearest, read_resource, unit_of
 from bayespin.units import Unit, format_quantity
 
 Vector = tuple[float, ...]
@@ -22,7 +23,10 @@ def _require(instance: Any, *, positive: str = "", not_negative: str = "") -> No
         for name in names.split():
             value = getattr(instance, name)
             if value is not None and not (value > 0 if sign == "be positive" else value >= 0):
-                raise ValueError(f"`{name}` must {sign}, but is {value:g}.")
+                hint = typing.get_type_hints(type(instance), include_extras=True)[name]
+                unit = unit_of(hint)
+                said = f"{value:g}" if unit is None else format_quantity(value, unit.symbol)
+                raise ValueError(f"`{name}` must {sign}, but is {said}.")
 
 
 def _require_vector(name: str, value: Vector) -> None:
@@ -229,7 +233,8 @@ class Geometry:
         _require(self, positive="grain_size", not_negative="grain_spread")
         if not min(self.size) > 0:
             raise ValueError(
-                f"`size` must be positive along each axis, but is {min(self.size):g} m."
+                f"`size` must be positive along each axis, but is "
+                f"{format_quantity(min(self.size), 'm')}."
             )
         if not min(self.cells) >= 1:
             raise ValueError(
@@ -264,14 +269,15 @@ class NotchedTrack:
         )
         if not 2 * self.notch_depth < self.width:
             raise ValueError(
-                f"`notch_depth` must be below half the width, {self.width / 2:g} m, but is "
-                f"{self.notch_depth:g} m."
+                f"`notch_depth` must be below half the width, "
+                f"{format_quantity(self.width / 2, 'm')}, but is "
+                f"{format_quantity(self.notch_depth, 'm')}."
             )
         needed = (self.notches - 1) * self.notch_spacing + self.notch_width
         if not needed < self.length:
             raise ValueError(
-                f"`length` must exceed {needed:g} m, which the notches take, but is "
-                f"{self.length:g} m."
+                f"`length` must exceed {format_quantity(needed, 'm')}, which the notches take, but "
+                f"is {format_quantity(self.length, 'm')}."
             )
         if not 0 <= self.start < self.notches:
             raise ValueError(

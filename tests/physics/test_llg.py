@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -13,6 +14,10 @@ from bayespin.physics import llg
 from bayespin.rng import Key
 
 AXES = pytest.mark.parametrize("axis", [-1, -2, -4])
+
+
+def real(*values):
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def vectors(axis, seed=0, dtype=torch.float64):
@@ -67,6 +72,27 @@ def test_cayleys_rotation_turns_by_twice_the_arc_tangent(length):
     angle = 2 * math.atan(length)
     exact = torch.tensor([0.6 * math.cos(angle), 0.6 * math.sin(angle), 0.8], dtype=torch.float64)
     torch.testing.assert_close(turned, exact)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_diffusion_leaves_of_a_harmonic_what_the_laplacian_does(degree):
+    """E P_l(m·m') = e^{−l(l+1)s²/2} with an error of s⁶; rotation vectors of variance s²: of s⁴."""
+    points, weights = np.polynomial.hermite_e.hermegauss(20)
+    grid = torch.as_tensor(np.array(np.meshgrid(points, points, points)).reshape(3, 1, -1))
+    weight = torch.as_tensor(np.einsum("i,j,k->ijk", *[weights / weights.sum()] * 3).ravel())
+    m, noise = llg.components(real(0.6, 0.0, 0.8)[:, None], 0), llg.Components(*grid)
+    legendre = np.polynomial.legendre.Legendre.basis(degree)
+
+    def error(turned, spread):
+        cosine = sum(a * b for a, b in zip(m, turned, strict=True))
+        mean = float((weight * torch.as_tensor(legendre(cosine.numpy()))).sum())
+        return abs(mean - math.exp(-degree * (degree + 1) * spread / 2))
+
+    spreads = [0.01, 0.005]
+    right = [error(llg.diffused(m, noise, real(s)), s) for s in spreads]
+    plain = [error(llg.rotated(m, noise.mul(math.sqrt(s) / 2)), s) for s in spreads]
+    assert math.log2(right[0] / right[1]) == pytest.approx(3, abs=0.1)
+    assert math.log2(plain[0] / plain[1]) == pytest.approx(2, abs=0.1)
 
 
 def test_thermal_field_of_a_known_case():

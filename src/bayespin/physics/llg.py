@@ -93,6 +93,19 @@ def rotated(m: Components, half: Components) -> Components:
     return Components(*(torch.addcmul(a, factor, b) for a, b in zip(m, bent, strict=True)))
 
 
+def diffused(m: Components, noise: Components, spread: Float[Tensor, "..."]) -> Components:
+    """Return m after free diffusion on the sphere by the variance s² per direction, weak order 2.
+
+    `rotated` by v = √(s² + ¾s⁴) noise/2. Gaussian rotation vectors of variance q leave
+    1 − Λq/2 + (Λ²/8 + 3Λ/8)q² + … of a spherical harmonic with Λ = l(l + 1), where diffusion leaves
+    e^{−Λs²/2}: ¾s⁴ makes the two equal to s⁴ for every l.
+
+    Symbols: noise N(0, 1); s² `spread`, small against 1.
+    """
+    reach = (spread + 0.75 * spread.square()).sqrt() / 2
+    return rotated(m, Components(*(reach * part for part in noise)))
+
+
 @cites("10.1103/PhysRev.130.1677", "10.1103/PhysRevB.58.14937")
 def torque(
     magnetisation: Float[Tensor, "..."],

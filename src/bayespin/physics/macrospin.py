@@ -28,8 +28,8 @@ from bayespin.physics.llg import (
     check_time_step,
     components,
     damped_turning,
+    diffused,
     gyration_rate,
-    rotated,
     thermal_field_std,
     unit,
 )
@@ -210,14 +210,12 @@ def effective_field(
 class RotationSplitting:
     """Half a step without noise, a random rotation, half a step without noise: weak order 2.
 
-    m ← D(Δt/2) R D(Δt/2) m, D one step of `half` at T = 0, R the rotation by `llg.rotated` with
-    v = √(s² + ¾s⁴) noise/2, s² = 2αγkTΔt/((1 + α²)M_sV) = Δt/τ_N.
+    m ← D(Δt/2) R D(Δt/2) m, D one step of `half` at T = 0, R the rotation of `llg.diffused` with
+    s² = 2αγkTΔt/((1 + α²)M_sV) = Δt/τ_N.
 
     R has the law of thermal noise alone: the two torques of a thermal field, γ/(1 + α²) times m×B
     and α m×(m×B), spread m as one precession does whose field is √(1 + α²) times as strong (the
-    generator of both is s²/2Δt times the Laplacian of the sphere). ¾s⁴ makes the mean of every
-    spherical harmonic after R exact to s⁴: Gaussian rotation vectors of variance q leave
-    1 − Λq/2 + (Λ²/8 + 3Λ/8)q² of one with Λ = l(l + 1), where e^{−Λs²/2} is right.
+    generator of both is s²/2Δt times the Laplacian of the sphere).
 
     Paths are not those of `heun_step` under the same noise, their law is. `step` states measured
     biases: steps ten times as long as Heun's do.
@@ -241,9 +239,7 @@ class RotationSplitting:
         dt, time = clock
         still = Components(*(torch.zeros_like(spread) for _ in range(3)))
         before = self.half(rate, m, still, dt / 2, time)
-        reach = (spread + 0.75 * spread.square()).sqrt() / 2
-        turned = rotated(before, Components(*(reach * n for n in noise)))
-        return self.half(rate, turned, still, dt / 2, time + dt / 2)
+        return self.half(rate, diffused(before, noise, spread), still, dt / 2, time + dt / 2)
 
 
 Scheme = Method | RotationSplitting

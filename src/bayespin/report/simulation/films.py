@@ -28,6 +28,12 @@ _LAW_CAPTION: Final = (
     "it, by spin waves, is the difference."
 )
 
+_MAP_CAPTIONS: Final[dict[Colours, str]] = {
+    "angle": "Colour: the angle in the plane as hue, white up, black down; arrows: the part in the "
+    "plane.",
+    "up_down": "Colour: m_z, from down (blue) to up (orange); arrows: the part in the plane.",
+}
+
 
 def first_layer(film: xarray.Dataset, frame: int) -> xarray.DataArray:
     """Return the lowest layer of the first replica at one frame, dims component, y, x."""
@@ -61,49 +67,48 @@ def colours_of(film: xarray.Dataset) -> Colours:
 
 def film_sections(results: Row, data: xarray.Dataset, film: xarray.Dataset) -> list[Section]:
     """Return the animated map, the law of the average, and its course."""
-    rows, colours = results.get("rows") or (), colours_of(film)
-    last = film.sizes["time"] - 1
-    maps = Section(
-        name="map",
-        title="The film",
-        question="What does one replica look like?",
-        animations=(_animation(data, film, colours),),
-        groups=(
-            Group(
-                name="maps",
-                caption="Colour: the angle in the plane as hue, white up, black down; arrows: the "
-                "part in the plane." if colours == "angle" else
-                "Colour: m_z, from down (blue) to up (orange); arrows: the part in the plane.",
-                drawings=tuple(
-                    map_drawing(film, k, colours, f"map-{k}") for k in sorted({0, last // 2, last})
-                ),
-            ),
-        ),
-    )  # fmt: skip
+    rows = results.get("rows") or ()
     law = next((row for row in rows if row.get("component") == "m_z"), {})
+    sampled = Group(
+        name="law",
+        caption=_LAW_CAPTION,
+        drawings=(_law_drawing(law, data),),
+        marks=(
+            Mark(kind="block", role="spintronic", label="simulated"),
+            Mark(kind="line", role="ink", label="macrospin, exact law"),
+        ),
+    )
     return [
-        maps,
+        _maps(data, film),
         Section(
             name="law",
             title="What is sampled",
             question="How does the average of the film spread, and does it move as one?",
-            groups=(
-                Group(
-                    name="law",
-                    caption=_LAW_CAPTION,
-                    drawings=(_law_drawing(law, data),),
-                    marks=(
-                        Mark(kind="block", role="spintronic", label="simulated"),
-                        Mark(kind="line", role="ink", label="macrospin, exact law"),
-                    ),
-                ),
-                course(data, ("m_x", "m_y", "m_z"), ()),
-            ),
+            groups=(sampled, course(data, ("m_x", "m_y", "m_z"), ())),
             lines=tuple(_line(row) for row in rows),
             first="Average",
             caption="Statistics of the film's average with standard errors",
         ),
     ]
+
+
+def _maps(data: xarray.Dataset, film: xarray.Dataset) -> Section:
+    """Return the first replica, moving and at three times."""
+    last, colours = film.sizes["time"] - 1, colours_of(film)
+    maps = Group(
+        name="maps",
+        caption=_MAP_CAPTIONS[colours],
+        drawings=tuple(
+            map_drawing(film, k, colours, f"map-{k}") for k in sorted({0, last // 2, last})
+        ),
+    )
+    return Section(
+        name="map",
+        title="The film",
+        question="What does one replica look like?",
+        animations=(_animation(data, film, colours),),
+        groups=(maps,),
+    )
 
 
 def _law_drawing(row: Row, data: xarray.Dataset) -> Drawing:

@@ -35,50 +35,40 @@ def _value(row: Row, name: str, part: str = "value") -> float | None:
 def macrospin_sections(results: Row, data: xarray.Dataset) -> list[Section]:
     """Return the law that was sampled and how fast it is forgotten, one panel per point."""
     rows: Sequence[Row] = results.get("rows") or ()
-    law = [_law_drawing(row, data, place) for place, row in enumerate(rows)]
-    sections = [
-        Section(
-            name="law",
-            title="What is sampled",
-            question="Is every value taken as often as Boltzmann's law says?",
-            groups=(
-                Group(
-                    name="law",
-                    caption=_LAW_CAPTION,
-                    drawings=tuple(law),
-                    marks=(*SIMULATED, LAW),
-                ),
-            ),
-            lines=tuple(_point_line(row) for row in rows),
-            first="Free layer",
-            caption="Statistics of u = m_z with standard errors",
-            note=_STATISTICS_NOTE,
-        )
-    ]
+    law = Group(
+        name="law",
+        caption=_LAW_CAPTION,
+        drawings=tuple(_law_drawing(row, data, place) for place, row in enumerate(rows)),
+        marks=(*SIMULATED, LAW),
+    )
+    sampled = Section(
+        name="law",
+        title="What is sampled",
+        question="Is every value taken as often as Boltzmann's law says?",
+        groups=(law,),
+        lines=tuple(_point_line(row) for row in rows),
+        first="Free layer",
+        caption="Statistics of u = m_z with standard errors",
+        note=_STATISTICS_NOTE,
+    )
     memory = [_memory_drawing(row, data, place) for place, row in enumerate(rows)]
     shown = tuple(drawing for drawing in memory if drawing is not None)
-    if shown:
-        sections.append(
-            Section(
-                name="memory",
-                title="How fast it forgets",
-                question="How long until the next sample is a new one?",
-                groups=(
-                    Group(name="memory", caption=_MEMORY_CAPTION, drawings=shown, marks=_MEMORY),
-                ),
-            )
-        )
-    else:
+    if not shown:
         titles = [point_title(row) for row in rows]
-        sections.append(
-            Section(
-                name="course",
-                title="Over time",
-                question="What does the drive do to the replicas?",
-                groups=(course(data, ("m_x", "m_y", "m_z"), titles),),
-            )
+        course_of = Section(
+            name="course",
+            title="Over time",
+            question="What does the drive do to the replicas?",
+            groups=(course(data, ("m_x", "m_y", "m_z"), titles),),
         )
-    return sections
+        return [sampled, course_of]
+    forgotten = Section(
+        name="memory",
+        title="How fast it forgets",
+        question="How long until the next sample is a new one?",
+        groups=(Group(name="memory", caption=_MEMORY_CAPTION, drawings=shown, marks=_MEMORY),),
+    )
+    return [sampled, forgotten]
 
 
 def _law_drawing(row: Row, data: xarray.Dataset, place: int) -> Drawing:

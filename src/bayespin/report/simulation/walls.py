@@ -80,60 +80,50 @@ def wall_sections(
     film: xarray.Dataset | None,
 ) -> list[Section]:
     """Return the animation, positions over time, and where the walls end."""
-    sections = []
-    if film is not None:
-        sections.append(_passing(results, data, films, film))
+    passing = [] if film is None else [_passing(results, data, films, film)]
+    ends = Section(
+        name="position",
+        title="From notch to notch",
+        question="Where does the wall go, and does it stop where it should?",
+        groups=(_position_group(results, data, films),),
+        lines=tuple(_line(row) for row in results.get("rows") or ()),
+        first="Notch",
+        caption="Where the walls end",
+        note=_NOTE,
+    )
+    return [*passing, ends]
 
-    def over(figure: Figure) -> None:
-        _positions(figure.add_subplot(), results, data, films)
 
-    def final(figure: Figure) -> None:
-        final_positions(figure.add_subplot(), data, _notches(results))
-
+def _position_group(results: Row, data: xarray.Dataset, films: xarray.Dataset | None) -> Group:
+    """Return positions over time and at the end."""
+    over_time_drawing = Drawing(
+        name="wall-position-over-time",
+        title="Wall position over time",
+        note="",
+        alt="Position of the walls over time, with the notches as lines.",
+        draw=lambda figure: _positions(figure.add_subplot(), results, data, films),
+    )
+    final_drawing = Drawing(
+        name="final-positions",
+        title="Final positions",
+        note=_FINAL,
+        alt="Histogram of the final positions over the notches.",
+        draw=lambda figure: final_positions(figure.add_subplot(), data, _notches(results)),
+    )
     beside = () if films is None else (FILM,)
     driven = (PULSES,) if "current_density" in data else ()
-    sections.append(
-        Section(
-            name="position",
-            title="From notch to notch",
-            question="Where does the wall go, and does it stop where it should?",
-            groups=(
-                Group(
-                    name="position",
-                    caption=_POSITION,
-                    drawings=(
-                        Drawing(
-                            name="wall-position-over-time",
-                            title="Wall position over time",
-                            note="",
-                            alt="Position of the walls over time, with the notches as lines.",
-                            draw=over,
-                        ),
-                        Drawing(
-                            name="final-positions",
-                            title="Final positions",
-                            note=_FINAL,
-                            alt="Histogram of the final positions over the notches.",
-                            draw=final,
-                        ),
-                    ),
-                    marks=(*BAND, *driven, *beside, NOTCH),
-                ),
-            ),
-            lines=tuple(_line(row) for row in results.get("rows") or ()),
-            first="Notch",
-            caption="Where the walls end",
-            note=_NOTE,
-        )
+    return Group(
+        name="position",
+        caption=_POSITION,
+        drawings=(over_time_drawing, final_drawing),
+        marks=(*BAND, *driven, *beside, NOTCH),
     )
-    return sections
 
 
 def _passing(
     results: Row, data: xarray.Dataset, films: xarray.Dataset | None, film: xarray.Dataset
 ) -> Section:
     """Return the film of the wall that passes the notches, and some of its maps."""
-    last = film.sizes["time"] - 1
 
     def begin(figure: Figure) -> Callable[[int], object]:
         upper, lower = figure.subplots(2, 1, height_ratios=(1, 1.7))
@@ -148,13 +138,6 @@ def _passing(
 
         return change
 
-    def maps(figure: Figure) -> None:
-        frames = sorted({0, last // 3, 2 * last // 3, last})
-        for axes, frame in zip(figure.subplots(len(frames), 1), frames, strict=True):
-            magnetisation_map(axes, first_layer(film, frame), arrows=48)
-            time = quantity(float(film["time"].values[frame]), "s")
-            axes.set_title(time, fontsize=10, color=colour("muted"), loc="left")
-
     return Section(
         name="passing",
         title="The wall passes the notches",
@@ -167,26 +150,38 @@ def _passing(
                 alt="Animated map of the wall that passes the notches, above its position.",
                 begin=begin,
                 frames=film.sizes["time"],
-                size=(736, 400),
+                size=(WIDE[0], 400),
             ),
         ),
-        groups=(
-            Group(
-                name="maps",
-                caption="Colour: m_z, from down (blue) to up (orange); arrows: the part in the "
-                "plane of the film.",
-                drawings=(
-                    Drawing(
-                        name="maps",
-                        title="Four moments",
-                        note="",
-                        alt="Four maps of the magnetisation of the track, from start to end.",
-                        draw=maps,
-                        size=(WIDE[0], 2 * WIDE[1]),
-                    ),
-                ),
-            ),
-        ),
+        groups=(_moments(film),),
+    )
+
+
+def _moments(film: xarray.Dataset) -> Group:
+    """Return maps of four moments, one below the other."""
+    last = film.sizes["time"] - 1
+    chosen = sorted({0, last // 3, 2 * last // 3, last})
+
+    def draw(figure: Figure) -> None:
+        rows = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
+        for axes, frame in zip(rows, chosen, strict=True):
+            magnetisation_map(axes, first_layer(film, frame), arrows=48)
+            time = quantity(float(film["time"].values[frame]), "s")
+            axes.set_title(time, fontsize=10, color=colour("muted"), loc="left")
+
+    drawing = Drawing(
+        name="maps",
+        title="From start to end",
+        note="",
+        alt="Maps of the magnetisation of the track, from start to end.",
+        draw=draw,
+        size=(WIDE[0], 2 * WIDE[1]),
+    )
+    return Group(
+        name="maps",
+        caption="Colour: m_z, from down (blue) to up (orange); arrows: the part in the plane of "
+        "the film.",
+        drawings=(drawing,),
     )
 
 

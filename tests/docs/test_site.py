@@ -10,7 +10,8 @@ import pytest
 
 from bayespin.load import build
 from bayespin.study.schema import Study
-from tests.docs.fields import PAGE, up_to_date
+from bayespin.study.simulation.schema import read
+from tests.docs.fields import DOCS, PAGES, up_to_date
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "bayespin"
@@ -63,13 +64,25 @@ def test_every_public_module_is_in_the_reference():
     assert set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)) == public_modules()
 
 
-def test_study_fields_are_those_of_the_schema():
-    page = PAGE.read_text(encoding="utf-8")
-    assert page == up_to_date(page), "run `python -m tests.docs.fields`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_fields_are_those_of_the_schemas(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == up_to_date(page), "run `python -m tests.docs.fields`"
+
+
+def tomls_of(page: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_simulation_on_the_page_is_valid():
+    (text,) = tomls_of("simulate.md")
+    simulation = read(tomllib.loads(text), "docs/simulate.md")
+    assert simulation.drive.pulses[0].field == (0.0, 0.0, 0.05)
 
 
 def test_the_study_on_the_page_is_valid():
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (text,) = tomls_of("studies.md")
     study = build(Study, tomllib.loads(text), "docs/studies.md")
     assert study.hardware.accelerator().cell.environment.use_temperature == 350.0
 

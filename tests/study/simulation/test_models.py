@@ -102,6 +102,9 @@ def test_a_film_is_cut_to_its_outline_and_starts_where_it_should(tmp_path):
     write_ovf(path, Snapshot(m=texture.vortex(model.mesh), mesh=model.mesh))
     read = FilmModel(simulation("film-ensemble", **eight, initial=str(path)))
     assert torch.equal(read.system.start, texture.vortex(model.mesh))
+    hard = {"initial": "wall", "material__uniaxial_anisotropy": "700 kJ/m3"}
+    wall = FilmModel(simulation("film-ensemble", **eight, **hard)).system.start
+    assert torch.equal(wall[2].sign(), texture.wall(model.mesh, 16e-9, 1e-9, 0.0)[2].sign())
     free = FilmModel(simulation("film-ensemble", initial="random")).system.initial(2, Key.root(0))
     assert not torch.equal(free[0], free[1])
 

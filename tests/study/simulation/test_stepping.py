@@ -7,7 +7,7 @@ import torch
 
 from bayespin.physics.drive import at, largest
 from bayespin.study.simulation import stepping
-from bayespin.study.simulation.schema import Drive, Pulse, Run
+from bayespin.study.simulation.sections import Drive, Pulse, Run
 
 
 def current(one: Drive | Pulse) -> torch.Tensor:

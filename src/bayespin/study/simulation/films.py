@@ -10,7 +10,7 @@ import torch
 
 from bayespin.numerics.memory import free_memory
 from bayespin.numerics.quadrature import LogDensity, cumulative, gauss_legendre, shape
-from bayespin.physics import free_layer
+from bayespin.physics import domain_wall, free_layer
 from bayespin.physics.drive import largest
 from bayespin.physics.ensemble import Trajectories
 from bayespin.physics.equilibrium import easy_plane_log_density
@@ -31,15 +31,8 @@ from bayespin.physics.systems import FilmEnsemble, film_averages
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 from bayespin.study.simulation import statistics, stepping
-from bayespin.study.simulation.schema import (
-    Drive,
-    FilmSimulation,
-    Geometry,
-    Material,
-    Pulse,
-    Run,
-    Torque,
-)
+from bayespin.study.simulation.schema import FilmSimulation
+from bayespin.study.simulation.sections import Drive, Geometry, Material, Pulse, Run, Torque
 from bayespin.units import format_quantity
 
 STEP_FRACTION: Final = 1 / 3
@@ -172,6 +165,18 @@ def film_of(material: Material, mesh: Mesh, anisotropy: float | Tensor) -> Film:
     )
 
 
+def wall_width(material: Material) -> float:
+    """Return the width parameter of a wall in a thin perpendicular film of a material, in metres.
+
+    Raises:
+        ValueError: the film is not perpendicular.
+    """
+    anisotropy = domain_wall.track_anisotropy(
+        material.uniaxial_anisotropy, material.saturation_magnetisation
+    )
+    return domain_wall.width_parameter(material.exchange, anisotropy)
+
+
 def start_from_file(path: Path, mesh: Mesh) -> Float[Tensor, "3 z y x"]:
     """Return the magnetisation in an OVF file, which must be on the cells of the mesh.
 
@@ -242,6 +247,8 @@ class FilmModel:
             return texture.vortex(mesh)
         if word in directions:
             return texture.uniform(mesh, directions[word])
+        if word == "wall":
+            return texture.wall(mesh, mesh.extent[0] / 2, wall_width(self.simulation.material), 0.0)
         return start_from_file(Path(word), mesh)
 
     @property

@@ -23,7 +23,8 @@ from bayespin.physics.spin_torque import SpinTorque, slonczewski_field, spin_hal
 from bayespin.physics.systems import MacrospinEnsemble
 from bayespin.shapes import Float, Tensor
 from bayespin.study.simulation import statistics, stepping
-from bayespin.study.simulation.schema import Drive, Layer, MacrospinSimulation, Pulse
+from bayespin.study.simulation.schema import MacrospinSimulation
+from bayespin.study.simulation.sections import Drive, Layer, Pulse
 
 STEP_FRACTION: Final = 0.2
 """Of the largest stable step: the variance of the stiffest precession is 0.2³ = 0.8 % too large."""

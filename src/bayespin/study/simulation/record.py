@@ -27,7 +27,7 @@ from bayespin.rng import Key
 from bayespin.shapes import Float, Tensor
 from bayespin.study.run import Watch
 from bayespin.study.simulation import stepping
-from bayespin.study.simulation.schema import Drive
+from bayespin.study.simulation.sections import Drive
 from bayespin.study.store import RunFolder
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from bayespin.study.simulation.record import Bench
 from bayespin.study.simulation.schema import (
     FilmSimulation,
     MacrospinSimulation,
-    Run,
     Simulation,
     WallSimulation,
 )
+from bayespin.study.simulation.sections import Run
 from bayespin.study.simulation.walls import Coordinates, WallModel
 from bayespin.study.store import RunFolder, write_json
 

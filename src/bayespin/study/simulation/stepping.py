@@ -6,7 +6,7 @@ from collections.abc import Callable
 from bayespin.physics.drive import Driven, PulseTrain, Sum
 from bayespin.physics.ensemble import Schedule
 from bayespin.shapes import Tensor
-from bayespin.study.simulation.schema import Drive, Pulse, Run
+from bayespin.study.simulation.sections import Drive, Pulse, Run
 from bayespin.units import format_quantity
 
 _MOST_STEPS = 2**40

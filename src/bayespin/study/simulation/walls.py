@@ -25,7 +25,8 @@ from bayespin.physics.wall_calibration import (
 from bayespin.physics.wall_ensemble import Notches, Walls, WallTrack
 from bayespin.shapes import Float, Tensor
 from bayespin.study.simulation import films, stepping
-from bayespin.study.simulation.schema import Drive, Pulse, WallSimulation
+from bayespin.study.simulation.schema import WallSimulation
+from bayespin.study.simulation.sections import Drive, Pulse
 
 STEP_FRACTION: Final = 0.05
 """Of the largest stable step of the coordinates: accurate to 1 %."""
@@ -111,11 +112,7 @@ class WallModel:
             )
         self.simulation = simulation
         self.film = track_film(simulation, simulation.track.length, simulation.track.places)
-        material = simulation.material
-        anisotropy = domain_wall.track_anisotropy(
-            material.uniaxial_anisotropy, material.saturation_magnetisation
-        )
-        self.wall_width = domain_wall.width_parameter(material.exchange, anisotropy)
+        self.wall_width = films.wall_width(simulation.material)
         self.beside = self._films() if simulation.beside.films else None
 
     def _films(self) -> FilmEnsemble:

@@ -9,7 +9,7 @@ from bayespin.study.simulation.schema import Simulation, read
 CHANGES: dict[str, dict[str, Any]] = {
     "thermal-ensemble": {
         "layer": {"interface_anisotropy": ["1.0613 mJ/m2", "0.9733 mJ/m2"]},
-        "run": {"duration": "2 ns", "record_every": "100 ps", "replicas": 40},
+        "run": {"duration": "1 ns", "record_every": "100 ps", "replicas": 40},
     },
     "film-ensemble": {
         "frames": 3,

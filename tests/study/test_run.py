@@ -261,7 +261,7 @@ def test_a_full_disk_while_training_leaves_no_half_checkpoint(tiny, tmp_path, mo
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bayespin.network.checkpoint.save_file", half)
+    monkeypatch.setattr("bayespin.numerics.tensor_file.save_file", half)
     with pytest.raises(OSError, match="No space"):
         run_study(tiny, tmp_path)
     assert not list(tmp_path.rglob("*safetensors*"))

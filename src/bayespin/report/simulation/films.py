@@ -22,10 +22,14 @@ from bayespin.report.tables import Cell, Line
 from bayespin.report.verdict import Tile
 
 Row = Mapping[str, Any]
+TOO_SHORT: Final = (
+    "A correlation time that is a dash is too long for the run: the replicas still remember their "
+    "start, and mean and spread are those of the way, not of equilibrium."
+)
 _LAW_CAPTION: Final = (
     "Density of the film's average m_z over all records and replicas. The line is the law of a "
-    "macrospin with the volume and the uniform-state energies of the film: what the cells make of "
-    "it, by spin waves, is the difference."
+    "macrospin with the volume and the uniform-state energies of the film: beyond sampling, the "
+    "difference is what spin waves make of it."
 )
 
 _MAP_CAPTIONS: Final[dict[Colours, str]] = {
@@ -88,6 +92,7 @@ def film_sections(results: Row, data: xarray.Dataset, film: xarray.Dataset) -> l
             lines=tuple(_line(row) for row in rows),
             first="Average",
             caption="Statistics of the film's average with standard errors",
+            note=TOO_SHORT,
         ),
     ]
 

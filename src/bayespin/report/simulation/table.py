@@ -60,7 +60,10 @@ def _films(results: Row) -> Table:
     return Table(
         header=("", "mean", "std", "macrospin", "τ", "eff. n", "bad"),
         rows=tuple(map(cells, results.get("rows") or ())),
-        notes=("macrospin: std of one moment of the same volume and energies; bad: not finite.",),
+        notes=(
+            "macrospin: std of one moment of the same volume and energies; bad: not finite.",
+            "A τ that is a dash is too long for the run, which has not come to equilibrium then.",
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from bayespin.load import InputError, read_toml
 from bayespin.physics import macrospin
 from bayespin.physics.files.dataset import DIMENSIONS, check_conventions, load_dataset
 from bayespin.physics.files.ovf import read_ovf
+from bayespin.report.simulation import page
 from bayespin.study.run import Watch
 from bayespin.study.simulation.run import prepare, run_simulation
 from bayespin.study.simulation.schema import read
@@ -124,6 +125,26 @@ def test_walls_and_the_film_beside_them_see_the_same_pulses(finished):
     assert start == pytest.approx(results["rows"][0]["position"], rel=1e-6)
 
 
+def test_few_replicas_have_numbers_without_errors_and_a_remark(tmp_path):
+    folder = carried_out(tmp_path, "thermal-ensemble", run__replicas=3)
+    (row, _) = results_of(folder)["rows"]
+    data = load_dataset(folder / "trajectories.nc")["m_z"].values[:, 0].astype(float)
+    assert row["std"]["value"] == pytest.approx(data.std(), rel=1e-6)
+    assert row["std"]["se"] is None
+    assert "the 3 here gave none" in row["remark"]
+
+
+@pytest.mark.parametrize("name", ["film-ensemble", "notched-track"])
+def test_without_noise_all_replicas_are_one(tmp_path, name):
+    folder = carried_out(tmp_path, name, run__temperature="0 K")
+    data, results = load_dataset(folder / "trajectories.nc"), results_of(folder)
+    for values in (data[n] for n in data if n not in ("status", "current_density")):
+        assert bool((values == values.isel(replica=0)).all())
+    assert results["failed"] == 0
+    if name == "notched-track":
+        assert results["coordinates"]["notch_depth_kt"] is None
+
+
 class Stopped(Exception):
     """Stands for Ctrl-C."""
 
@@ -214,6 +235,19 @@ def test_a_trajectory_that_is_not_finite_is_reported_and_left_out(tmp_path, monk
     assert data["status"].values.sum() == data["status"].values[0, 7] == 1
     kept = np.delete(data["m_z"].values[:, 0], 7, 1).astype(float)
     assert results["rows"][0]["std"]["value"] == pytest.approx(kept.std(), rel=1e-6)
+
+
+def test_a_run_that_is_lost_altogether_still_has_a_report(tmp_path, monkeypatch):
+    def lost(_: Any, m: torch.Tensor, *__: Any, **___: Any) -> torch.Tensor:
+        return torch.full_like(m, torch.nan)
+
+    monkeypatch.setattr(macrospin, "simulate", lost)
+    chosen = simulation("thermal-ensemble")
+    folder = run_simulation(prepare(chosen, tmp_path), report=page.write)
+    results = results_of(folder)
+    assert results["failed"] == results["trajectories"] == 80
+    assert "No trajectory" in results["rows"][0]["remark"]
+    assert "80 of 80 trajectories" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_cell_that_is_too_coarse_is_remarked(tmp_path):

@@ -83,17 +83,37 @@ def stationary(
     """Return the statistics of one observable at each operating point, with their errors.
 
     Each is a value, its standard error (of a distance: its resolution) and its effective samples.
-    Where the run is too short for an error bar, or no trajectory is sound, a `remark` says so.
+    Where the run is too short for error bars, mean and spread stand alone and a `remark` says so.
     """
     found = in_points(found)
     try:
         measured = sampling.statistics(found, name, laws)
-    except ValueError as error:
-        return [{"remark": str(error)} for _ in found.sound]
+    except ValueError:
+        return [
+            _without_errors(values[:, sound])
+            for values, sound in zip(found.series[name].unbind(1), found.sound, strict=True)
+        ]
     return [
         {part: _plain(getattr(measured, part), point) for part in (*_ESTIMATES, *_DISTANCES)}
         for point in range(len(found.sound))
     ]
+
+
+def _without_errors(values: Float[Tensor, "time replicas"]) -> dict[str, Any]:
+    replicas = values.shape[1]
+    if not replicas:
+        return {
+            "remark": "No trajectory of an operating point is finite: take a smaller time step."
+        }
+    kept = values.double().flatten()
+    std = (kept - kept.mean()).square().mean().sqrt()
+    single = {"se": None, "effective_samples": None}
+    return {
+        "mean": {"value": number(kept.mean()), **single},
+        "std": {"value": number(std), **single},
+        "remark": f"Error bars need {sampling.BATCHES} sound replicas or a run of many correlation "
+        f"times, and the {replicas} here gave none: take more replicas or a longer run.",
+    }
 
 
 def last_record(found: Trajectories, name: str) -> list[dict[str, Any]]:

@@ -229,9 +229,10 @@ class WallModel:
         return torch.tensor(float(speed), dtype=torch.float64)
 
     def summary(self, found: Coordinates) -> dict[str, float | None]:
-        """Return the coordinates' parameters, with the notch depth in kT."""
-        energy = thermal_energy(self.simulation.run.temperature or 300.0)
-        return {**found.__dict__, "notch_depth_kt": found.notch_depth / energy}
+        """Return the coordinates' parameters, with the notch depth in kT where T is not 0."""
+        temperature = self.simulation.run.temperature
+        depth = found.notch_depth / thermal_energy(temperature) if temperature > 0 else None
+        return {**found.__dict__, "notch_depth_kt": depth}
 
     def rows(self, walls: Trajectories, beside: Trajectories | None) -> list[dict[str, Any]]:
         """Return for each notch where it is and how many walls and films end nearest to it."""

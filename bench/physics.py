@@ -152,18 +152,23 @@ def ours() -> dict[str, float]:
 
 
 def ratios(figures: dict[str, float]) -> dict[str, float]:
-    """Return how many times as fast as each peer that was measured."""
+    """Return how many times as fast as each peer that was measured, step for step of Heun."""
     against = {
         "film16_cell_steps_per_s": "magnumnp_film16_",
         "film64_cell_steps_per_s": "magnumnp_film64_",
         "macrospin_steps_per_s": "cmtj_macrospin_",
+        "macrospin_compiled_steps_per_s": "cmtj_macrospin_",
     }
     return {
-        f"{mine.split('_')[0]}_over_{peer}": figures[mine] / value
+        f"{_short(mine)}_over_{_short(peer)}": figures[mine] / value
         for mine, start in against.items()
         for peer, value in figures.items()
         if peer.startswith(start) and "rkf45" not in peer
     }
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("_steps_per_s").removesuffix("_cell")
 
 
 def unit(name: str) -> str:

@@ -5,9 +5,11 @@ A fault names one attribute of the package and what stands there when the progra
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -33,6 +35,9 @@ class Fault:
 def planted(fault: Fault) -> Iterator[None]:
     """Run the body with the fault in place.
 
+    What a module defines itself is replaced wherever it was imported to, tests included, as if it
+    had been written that way; under the name of a module that imported it, there alone.
+
     Raises:
         AttributeError: the target is gone, so the fault would test nothing.
     """
@@ -41,8 +46,22 @@ def planted(fault: Fault) -> Iterator[None]:
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
-    with patch.object(owner, name, fault.wrong(getattr(owner, name))):
+    right = getattr(owner, name)
+    wrong = fault.wrong(right)
+    with ExitStack() as stack:
+        for place in _places(owner, name, right):
+            stack.enter_context(patch.object(place, name, wrong))
         yield
+
+
+def _places(owner: Any, name: str, right: Any) -> list[Any]:
+    home = getattr(right, "__module__", None)
+    if not isinstance(owner, ModuleType) or home not in (None, owner.__name__):
+        return [owner]
+    ours = [
+        module for key, module in sys.modules.items() if key.startswith(("bayespin.", "tests."))
+    ]
+    return [module for module in ours if vars(module).get(name) is right]
 
 
 METRICS = "bayespin.network.metrics"
@@ -244,8 +263,10 @@ NETWORK = (
     Fault("dark rows driven", "bayespin.nn.hardware:HardwareLayer.activity", _dark_rows_driven),
     Fault(
         "rounding left out of the mapping",
-        "bayespin.nn.mapping:level_error",
-        lambda _right: lambda cell: 0.0,
+        "bayespin.nn.mapping:_Posterior.divergence",
+        lambda right: (
+            lambda posterior, offer, *rest: right(posterior, replace(offer, level_error=0.0), *rest)
+        ),
     ),
     Fault(
         "σ left outside the window",

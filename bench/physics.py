@@ -34,7 +34,7 @@ from bayespin.physics.spin_torque import SpinTorque
 from bayespin.rng import Key
 
 KEY = Key.root(0)
-FILM_BLOCK, MACROSPIN_BLOCK = 16, 16_384
+FILM_BLOCK, MACROSPIN_BLOCK = 16, 32_768
 STEPS = 500
 CURVE = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 

@@ -238,11 +238,11 @@ def test_progress_counts_steps_of_blocks():
 
 
 def test_blocks_fill_a_cache_and_no_more():
-    assert block_of(torch.empty(3, 1)) == 16384
-    assert block_of(torch.empty(12, 3, 1)) == 1024
-    assert block_of(torch.empty(1, 3, 1, 16, 16)) == 64
+    assert block_of(torch.empty(3, 1)) == 32768
+    assert block_of(torch.empty(12, 3, 1)) == 2048
+    assert block_of(torch.empty(1, 3, 1, 16, 16)) == 128
     assert block_of(torch.empty(1, 3, 1, 500, 500)) == 1
-    assert run(SYSTEM, Schedule(replicas=3, steps=1), KEY).schedule.block == 32768
+    assert run(SYSTEM, Schedule(replicas=3, steps=1), KEY).schedule.block == 65536
 
 
 def test_what_does_not_fit_memory_is_refused_with_what_would():

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 """Called with (block-steps done, block-steps in all)."""
 
-BLOCK_NUMBERS = {"cpu": 2**16, "cuda": 2**22}
+BLOCK_NUMBERS = {"cpu": 2**17, "cuda": 2**22}
 """Numbers in the state of a block: what caches hold, or what fills a GPU; part of the results."""
 SEGMENT_NUMBERS = 2**28
 """Numbers advanced between checkpoints: some ten seconds of a CPU core."""
@@ -182,7 +182,7 @@ class Trajectories:
 def block_of(state: Tensor) -> int:
     """Return the default block size for the state of one replica.
 
-    The largest power of two whose state has at most 2^16 numbers on a CPU (20,000 macrospins or
+    The largest power of two whose state has at most 2^17 numbers on a CPU (40,000 macrospins or
     cells: the working set that caches hold), 2^22 on a GPU.
     """
     fit = BLOCK_NUMBERS[state.device.type] // max(1, state.numel())

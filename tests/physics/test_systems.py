@@ -13,7 +13,7 @@ from bayespin.physics.film.film import Film
 from bayespin.physics.film.mesh import Mesh
 from bayespin.physics.film.texture import uniform
 from bayespin.physics.free_layer import FreeLayer
-from bayespin.physics.macrospin import Macrospins
+from bayespin.physics.macrospin import Macrospins, RotationSplitting
 from bayespin.physics.systems import FilmEnsemble, MacrospinEnsemble, WallEnsemble
 from bayespin.physics.wall_ensemble import Walls, WallTrack
 from bayespin.rng import Key
@@ -57,6 +57,7 @@ WALLS = Walls(track=TRACK, temperature=300.0, time_step=2e-12, field=1e-3)
 SYSTEMS = {
     "macrospins": MacrospinEnsemble(parameters=SPINS),
     "macrospins, Runge-Kutta": MacrospinEnsemble(parameters=SPINS, method=frozen_rk4_step),
+    "macrospins, split": MacrospinEnsemble(parameters=SPINS, method=RotationSplitting()),
     "macrospins, started": MacrospinEnsemble(
         parameters=SPINS, start=torch.tensor([[1.0], [0.0], [0.0]]), dtype=torch.float64
     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bayespin.numerics.stochastic import Method, StepNoise, heun_step, keyed_step_noise
+from bayespin.numerics.stochastic import StepNoise, heun_step, keyed_step_noise
 from bayespin.physics import macrospin, wall_ensemble
 from bayespin.physics.film import motion, texture
 from bayespin.physics.film.motion import Films
@@ -51,7 +51,7 @@ class MacrospinEnsemble:
     start: Float[Tensor, "*points 3 1"] | None = field(default=None, repr=False)
     """m at time 0; without it a draw from Boltzmann's law of the anisotropy alone."""
     observe: Callable[[Macrospins, Tensor, float], Recorded] = macrospin_components
-    method: Method = heun_step
+    method: macrospin.Scheme = heun_step
     dtype: torch.dtype = torch.float32
     device: str = "cpu"
     replica_axis: int = -1

@@ -128,6 +128,18 @@ def test_settings_keep_their_order_and_workers_change_nothing():
     assert one.std.value.tolist() == pytest.approx(exact, rel=0.4)
 
 
+def test_groups_of_settings_keep_their_checkpoints_apart(tmp_path):
+    """Two time steps, 1:7, in one folder; the second call takes all of it from there."""
+    few = dataclasses.replace(
+        SETTINGS, anisotropy=SETTINGS.anisotropy[[0, 2]] * 8, duration=1e-9, replicas=32
+    )
+    first = ensemble_statistics(few, Key.root(0), Execution(checkpoint=tmp_path))
+    again = ensemble_statistics(few, Key.root(0), Execution(checkpoint=tmp_path))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert first.std.value.equal(again.std.value)
+    assert first.std.value.equal(ensemble_statistics(few, Key.root(0)).std.value)
+
+
 def test_impossible_settings_are_refused():
     with pytest.raises(ValueError, match="`duration` must be positive, but is 0 s"):
         dataclasses.replace(SETTINGS, duration=0.0)

@@ -1,7 +1,7 @@
 """A stochastic junction characterised: the statistics of m_z at every setting of its anisotropy."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -113,10 +113,12 @@ def ensemble_statistics(
 
     Replicas start in equilibrium and run for `duration`, by Runge-Kutta steps with frozen noise
     (Leliaert et al. 2017). Settings whose time steps differ by less than four share the least of
-    them and one batch. `execution.checkpoint` is not used.
+    them and one batch, with a folder of its own in `execution.checkpoint`. A duration shorter than
+    two record intervals is recorded at its start, middle and end.
 
     Raises:
-        ValueError: a duration shorter than two records, or as `ensemble.run`.
+        ValueError: as `ensemble.run`.
+        InputError: as `ensemble.run`.
     """
     step, interval = sampling_times(settings)
     order = step.argsort()
@@ -124,9 +126,10 @@ def ensemble_statistics(
     parts, first = [], 0
     while first < len(order):
         group = order[first:][step[order[first:]] < SHARED * step[order[first]]]
-        part = _of_group(settings, group, (float(step[group].min()), float(interval[group].min())),
-                         key.child("group", first), execution)  # fmt: skip
-        parts.append(part)
+        times = float(step[group].min()), float(interval[group].min())
+        folder = execution.checkpoint and execution.checkpoint / f"group-{first}"
+        own = replace(execution, checkpoint=folder)
+        parts.append(_of_group(settings, group, times, key.child("group", first), own))
         first += len(group)
     return joined(parts, order.argsort())
 

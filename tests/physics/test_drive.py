@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayespin.physics.drive import Pulse, PulseTrain, Sine, Sum, Waveform, at, largest
+from bayespin.physics.drive import Pulse, PulseTrain, Sine, Sum, Waveform, at, edges, largest
 
 NS = 1e-9
 WAVES = [
@@ -75,6 +75,14 @@ def test_largest_magnitude_as_far_as_known():
     assert largest(torch.tensor([1.0, -4.0])) == 4.0
     assert [largest(wave) for wave in WAVES] == [2.0, 2.0, 1.0, 0.3, 1.1]
     assert largest(lambda time: 1e9) == 0.0
+
+
+def test_edges_are_where_a_wave_jumps_or_bends():
+    pulse = Pulse(amplitude=1.0, start=1.0, width=3.0, rise=0.5)
+    train = PulseTrain(amplitude=1.0, start=0.0, width=1.0, period=2.5, count=2)
+    assert edges(pulse) == [1.0, 1.5, 4.0, 4.5]
+    assert edges(Sum(parts=(train, 0.1))) == [0.0, 1.0, 2.5, 3.5]
+    assert edges(Sine(amplitude=1.0, frequency=1.0)) == edges(2.0) == []
 
 
 @pytest.mark.parametrize(

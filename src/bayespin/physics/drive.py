@@ -168,6 +168,19 @@ class Sum:
         return sum(others, start=first)
 
 
+def edges(value: Driven) -> list[float]:
+    """Return the times in seconds at which a waveform of this module jumps or has a corner."""
+    if isinstance(value, Sum):
+        return [edge for part in value.parts for edge in edges(part)]
+    if isinstance(value, Pulse):
+        stop = value.start + value.width
+        return [value.start, value.start + value.rise, stop, stop + value.rise]
+    if isinstance(value, PulseTrain):
+        starts = [value.start + number * value.period for number in range(value.count)]
+        return [edge for start in starts for edge in (start, start + value.width)]
+    return []
+
+
 def largest(value: Driven) -> float:
     """Return the largest magnitude that a driven value takes, as far as it is known.
 

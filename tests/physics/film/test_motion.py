@@ -7,7 +7,7 @@ import torch
 
 from bayespin.constants import BOLTZMANN, GYROMAGNETIC_RATIO, VACUUM_PERMEABILITY
 from bayespin.numerics.stochastic import keyed_step_noise
-from bayespin.physics.drive import Pulse
+from bayespin.physics.drive import Pulse, Sum
 from bayespin.physics.film import motion
 from bayespin.physics.film.film import Film
 from bayespin.physics.film.mesh import Mesh
@@ -97,6 +97,32 @@ def test_zhang_li_torque_is_the_drift_of_the_texture():
     torch.testing.assert_close(rate[inner], expected[inner], rtol=0, atol=0.01 * 50 * slope)
 
 
+def test_currents_see_vacuum_made_by_a_map_of_the_moment():
+    """A cell with M_s = 0 is one outside the mask: (u·∇)m is one-sided beside it."""
+    magnetic = torch.ones((1, 4, 6), dtype=torch.bool)
+    magnetic[0, 1, 2:4] = False
+    drive = Drive(drift_velocity=vector(300.0, 200.0, 0.0), nonadiabaticity=0.1)
+    plain = {"drive": drive, "temperature": 0.0}
+    masked = ensemble(film(mask=magnetic, demagnetisation="none"), **plain)
+    density = torch.where(magnetic, MS, 0.0).double()
+    mapped = ensemble(film(saturation_magnetisation=density, demagnetisation="none"), **plain)
+    m = motion.with_vacuum_filled(masked, random(masked.film))
+    expected = motion.effective_field(masked, m) * magnetic
+    torch.testing.assert_close(motion.effective_field(mapped, m) * magnetic, expected)
+
+
+def test_driven_vectors_of_every_kind_lie_along_the_components():
+    """On three columns a vector that broadcast along x would pass without a word."""
+    still, sample = vector(0.0, 0.0, 0.1), film((3, 1, 1), demagnetisation="none")
+    pulse = Pulse(amplitude=vector(0.2, 0.0, 0.0), start=0.0, width=1.0)
+    m = up(sample)
+    none = motion.effective_field(ensemble(sample), m)
+    for drive in (Sum(parts=(still, pulse)), lambda time: still + pulse(time)):
+        field = motion.effective_field(ensemble(sample, drive=Drive(applied_field=drive)), m)
+        expected = vector(0.2, 0.0, 0.1).reshape(3, 1, 1, 1).expand_as(m[0])
+        torch.testing.assert_close((field - none)[0], expected)
+
+
 def test_a_single_cell_is_a_macrospin():
     """Kittel: f = (γ/2π)(B + 2K/M_s − µ0M_s(N_z − N_x)) of small circles, a cube has N_z = N_x."""
     cube = Film(**(MATERIAL | {"damping": 1e-3}), mesh=Mesh(cells=(1, 1, 1), cell=(3e-9,) * 3))
@@ -127,6 +153,15 @@ def test_fixed_and_adaptive_steps_agree():
     fixed = motion.simulate(spins, m, lambda _: torch.zeros_like(m), range(400))
     adaptive = motion.solve(spins, m, (0.0, 400 * 1e-14), 1e-7)
     torch.testing.assert_close(adaptive.state, fixed, rtol=0, atol=2e-3)
+
+
+def test_adaptive_steps_do_not_leap_over_a_pulse():
+    """A film at rest along z has no error in any step; the pulse at 2 ns must turn it over."""
+    pulse = Pulse(amplitude=vector(0.5, 0.0, -4.0), start=2e-9, width=3e-10)
+    sample = film((2, 1, 1), demagnetisation="none")
+    spins = ensemble(sample, drive=Drive(applied_field=pulse), temperature=0.0)
+    found = motion.solve(spins, up(sample), (0.0, 3e-9))
+    assert float(found.state[0, 2].mean()) == pytest.approx(-1, abs=0.01)
 
 
 def test_a_step_of_half_the_length_has_a_quarter_of_the_error():

@@ -3,6 +3,7 @@
 Axes of m: batch first (operating points, replicas), then component, z, y, x.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from bayespin.constants import GYROMAGNETIC_RATIO
 from bayespin.numerics.dormand_prince import Adaptive, dormand_prince
 from bayespin.numerics.memory import free_memory
 from bayespin.numerics.stochastic import StepNoise, heun_step, integrate
-from bayespin.physics.drive import Driven, Pulse, PulseTrain, Sine, at, largest
+from bayespin.physics.drive import Driven, Pulse, PulseTrain, Sine, Sum, at, edges, largest
 from bayespin.physics.film.film import Film
 from bayespin.physics.film.gradient import directional_derivative
 from bayespin.physics.film.mesh import Mesh, check_cell
@@ -80,12 +81,20 @@ def _mapped(value: Driven, change: Callable[[Tensor], Tensor]) -> Driven:
         return change(value)
     if isinstance(value, (Pulse, Sine, PulseTrain)):
         return replace(value, amplitude=_mapped(value.amplitude, change))
+    if isinstance(value, Sum):
+        return Sum(parts=tuple(_mapped(part, change) for part in value.parts))
     return value
 
 
 def _beside_cells(value: Driven) -> Driven:
     """Return a driven vector with its three components on the component axis."""
     return _mapped(value, lambda t: t.reshape(3, 1, 1, 1) if t.shape == (3,) else t)
+
+
+def _vector(value: Driven, time: Any, like: Tensor) -> Tensor:
+    """Return a driven vector at a time; any function of time may return three components."""
+    found = _tensor(at(value, time), like)
+    return found.reshape(3, 1, 1, 1) if found.shape == (3,) else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +109,7 @@ class Films:
     """s."""
     linear: LinearField
     mesh: Mesh
-    """The mesh of the film, its mask on the device of the ensemble."""
+    """The mesh of the film, masked where M_s is zero, its mask on the device of the ensemble."""
     per_shift: Float[Tensor, "z y x"] = field(repr=False)
     """2/M_s, T per J/m³; zero in vacuum."""
     thermal_field: Float[Tensor, "z y x"] = field(repr=False)
@@ -142,8 +151,8 @@ def films(
     else:
         std = torch.zeros(film.mesh.shape, dtype=torch.float64)
     mesh = film.mesh
-    if mesh.mask is not None:
-        mesh = replace(mesh, mask=mesh.mask.to(like.device))
+    if not bool(film.occupied.all()):  # by the mask, or by a map of M_s
+        mesh = replace(mesh, mask=film.occupied.bool().to(like.device))
     return Films(
         film=film,
         drive=drive.to(like),
@@ -209,7 +218,7 @@ def effective_field(
     Source: Zhang and Li, DOI 10.1103/PhysRevLett.93.127204, as a field.
     """
     drive = films.drive
-    applied = _tensor(at(drive.applied_field, time), m)
+    applied = _vector(drive.applied_field, time, m)
     if forcing is not None:
         applied = torch.addcmul(applied, forcing, films.thermal_field * films.time_step**0.5)
     field = films.linear(m, applied)
@@ -223,9 +232,9 @@ def effective_field(
         for total, part in zip(components(field, AXIS), parts, strict=True):
             total.add_(part)
     if _acts(drive.drift_velocity):
-        drift = _tensor(at(drive.drift_velocity, time), m)
+        drift = _vector(drive.drift_velocity, time, m)
         change = directional_derivative(m, films.mesh, drift)
-        turned = cross(m, change, AXIS) + at(drive.nonadiabaticity, time) * change
+        turned = cross(m, change, AXIS) + _tensor(at(drive.nonadiabaticity, time), m) * change
         field = field - turned / GYROMAGNETIC_RATIO
     return field
 
@@ -238,7 +247,7 @@ def energy(
     Spin torques have no energy and are left out. Falls along any noiseless path without them.
     """
     film, drive = films.film, films.drive
-    applied = _tensor(at(drive.applied_field, time), m)
+    applied = _vector(drive.applied_field, time, m)
     density = film.moment_density.to(m)
     linear = (m * (films.linear(m, None) / 2 + applied)).sum(AXIS) * density
     shift = _tensor(at(drive.anisotropy_shift, time), m)
@@ -302,6 +311,9 @@ def solve(
 ) -> Adaptive:
     """Integrate without noise over `span` with adaptive steps (Dormand-Prince), each film its own.
 
+    No step crosses an edge of a pulse: a film at rest says nothing against a step that leaps over
+    one. What a function of your own switches must be cut by the caller, one span after the other.
+
     Symbols: span (s); tolerance largest error of a component of m per step.
 
     Raises:
@@ -314,12 +326,25 @@ def solve(
         )
 
     begin = films.time_step if first_step is None else first_step
-    found = dormand_prince(
-        partial(_rate, films), with_vacuum_filled(films, m), span, begin, tolerance, _on_sphere
-    )
-    return Adaptive(
-        without_vacuum(films, found.state), found.next_step, found.accepted, found.rejected
-    )
+    rate, parts = partial(_rate, films), _uncut(films.drive, span)
+    m = with_vacuum_filled(films, m)
+    found = dormand_prince(rate, m, parts[0], begin, tolerance, _on_sphere)
+    accepted, rejected = found.accepted, found.rejected
+    for part in parts[1:]:
+        found = dormand_prince(rate, found.state, part, found.next_step, tolerance, _on_sphere)
+        accepted, rejected = accepted + found.accepted, rejected + found.rejected
+    return Adaptive(without_vacuum(films, found.state), found.next_step, accepted, rejected)
+
+
+def _uncut(drive: Drive, span: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return the parts of a span between the edges of the drive."""
+    driven = [drive.applied_field, drive.anisotropy_shift, drive.drift_velocity]
+    driven += [drive.nonadiabaticity]
+    driven += [a for torque in drive.spin_torques for a in (torque.damping_like, torque.field_like)]
+    start, stop = span
+    found = {edge for value in driven for edge in edges(value) if start < edge < stop}
+    cuts = [start, *sorted(found), stop]
+    return list(itertools.pairwise(cuts))
 
 
 def with_vacuum_filled(

@@ -301,6 +301,9 @@ def test_digests_tell_values_apart():
     found = [digest(value) for value in values]
     assert len(set(found)) == len(found)
     assert found == [digest(value) for value in values]
+    slow, fast = (lambda time: 0.1 * time), (lambda time: 0.2 * time)
+    fast.__qualname__ = slow.__qualname__
+    assert digest(slow) != digest(fast)
     circle = []
     circle.append(circle)
     assert digest(circle) == digest(circle)

@@ -92,8 +92,9 @@ class Storage:
 def digest(value: Any) -> str:
     """Return 64 hexadecimal digits that change with any number in nested plain values.
 
-    Dataclasses, mappings, sequences, tensors, numbers, words, and functions with what they enclose
-    (the code of a function counts by its name only).
+    Dataclasses, mappings, sequences, tensors, numbers, words, and functions with what they enclose:
+    name, instructions, constants and defaults, so that two lambdas differ. Functions that a
+    function calls count by name only.
     """
     total = hashlib.sha256()
     for piece in _pieces(value, ()):
@@ -126,13 +127,18 @@ def _inside(value: Any) -> list[Any] | None:
         return [part for key in sorted(value, key=str) for part in (str(key), value[key])]
     if isinstance(value, tuple | list):
         return list(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
     if isinstance(value, functools.partial):
         return [value.func, list(value.args), dict(value.keywords)]
     if isinstance(value, types.MethodType):
         return [value.__func__.__qualname__, value.__self__]
     if isinstance(value, types.FunctionType):
         enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [value.__module__, value.__qualname__, *enclosed]
+        defaults = [value.__defaults__, value.__kwdefaults__]
+        return [value.__module__, value.__qualname__, value.__code__, *defaults, *enclosed]
+    if isinstance(value, types.CodeType):
+        return [value.co_code, value.co_names, value.co_consts]
     if dataclasses.is_dataclass(value):
         return [getattr(value, field.name) for field in dataclasses.fields(value)]
     return [vars(value)] if hasattr(value, "__dict__") else None

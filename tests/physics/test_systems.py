@@ -1,5 +1,6 @@
 """Macrospins, films and walls in the one runner: the same bits as their own loops, any way cut."""
 
+import dataclasses
 import math
 
 import pytest
@@ -136,3 +137,11 @@ def test_without_a_start_the_first_draw_is_the_law():
         m.square().sum(-4), started.films.film.occupied.float().expand(50, 1, 3, 5)
     )
     assert abs(float(m.mean())) < 5 / math.sqrt(50 * 14 * 3 * 3)
+
+
+@pytest.mark.parametrize("name", ["macrospins, started", "films, dense"])
+@pytest.mark.parametrize("factor", [5.0, 0.0, math.nan])
+def test_a_start_that_is_no_direction_is_refused(name, factor):
+    system = dataclasses.replace(SYSTEMS[name], start=factor * SYSTEMS[name].start)
+    with pytest.raises(ValueError, match="`start` must hold unit vectors"):
+        run(system, Schedule(replicas=2, steps=1), KEY)

@@ -43,6 +43,18 @@ def wall_coordinates(
     return dict(zip(("wall_position", "wall_angle"), state.unbind(-2), strict=True))
 
 
+def _check_start(start: Tensor, axis: int, occupied: Tensor | None = None) -> None:
+    """Refuse vectors that are not of unit length: the first record would show them as they are."""
+    wrong = ~((start.norm(dim=axis) - 1).abs() < 1e-3)
+    if occupied is not None:
+        wrong = wrong & occupied.to(start.device)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"`start` must hold unit vectors, but {int(wrong.sum())} of {wrong.numel()} are not; "
+            f"take `llg.unit` of it."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class MacrospinEnsemble:
     """Macrospins, (*points, 3, replicas)."""
@@ -62,10 +74,15 @@ class MacrospinEnsemble:
         return self.parameters.time_step
 
     def initial(self, replicas: int, key: Key) -> Float[Tensor, "*points 3 replicas"]:
-        """Return the magnetisations at time 0."""
+        """Return the magnetisations at time 0.
+
+        Raises:
+            ValueError: `start` does not hold unit vectors.
+        """
         if self.start is None:
             m = macrospin.init(self.parameters, replicas, key.generator())
         else:
+            _check_start(self.start, macrospin.AXIS)
             m = self.start.expand(*self.parameters.points, 3, replicas).clone()
         return m.to(dtype=self.dtype, device=self.device)
 
@@ -105,10 +122,15 @@ class FilmEnsemble:
         return self.films.time_step
 
     def initial(self, replicas: int, key: Key) -> Float[Tensor, "*points replicas 3 z y x"]:
-        """Return the magnetisations at time 0."""
+        """Return the magnetisations at time 0.
+
+        Raises:
+            ValueError: `start` does not hold unit vectors.
+        """
         if self.start is None:
             m = texture.disordered(self.films.film.mesh, KeyedNoise.from_key(key), (replicas,))
         else:
+            _check_start(self.start, motion.AXIS, self.films.mesh.occupied)
             m = self.start.unsqueeze(-5).expand(*self.start.shape[:-4], replicas, -1, -1, -1, -1)
         return m.to(dtype=self.dtype, device=self.device).contiguous()
 

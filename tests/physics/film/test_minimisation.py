@@ -167,6 +167,13 @@ def test_films_relax_each_by_itself():
     torch.testing.assert_close(together.state[:1], alone.state, rtol=0, atol=1e-9)
 
 
+def test_a_magnetisation_in_amperes_per_metre_relaxes_as_its_direction():
+    film = track((40, 1, 1))
+    found = relax(ensemble(film), 8e5 * wall(film))
+    assert bool(found.converged.all())
+    torch.testing.assert_close(found.state, relax(ensemble(film), wall(film)).state)
+
+
 def test_a_state_at_rest_takes_no_step():
     film = track((10, 1, 1))
     m = torch.zeros(1, 3, 1, 1, 10, dtype=torch.float64)

@@ -12,8 +12,8 @@ from bayespin.physics.film.motion import (
     with_vacuum_filled,
     without_vacuum,
 )
-from bayespin.physics.llg import cross
-from bayespin.shapes import Bool, Float, Int, Tensor
+from bayespin.physics.llg import cross, unit
+from bayespin.shapes import Bool, Float, Tensor
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def relax(
     sphere, and Barzilai and Borwein's τ, alternately (s·s)/(s·y) and (s·y)/(y·y) with s = δm and
     y = δg. Ends when |m × B| <= `tolerance` x B_stiff in every free cell.
 
-    Symbols: B effective field at t = 0 without spin torques' time (T); τ step (1/T); B_stiff
+    Symbols: B effective field of the film and its drive at t = 0 (T); τ step (1/T); B_stiff
     `Film.stiffest_field` (T); `held` cells keep their direction.
 
     Source: Exl et al. (2014). A state that ran out of `largest_count` steps is marked.
@@ -56,7 +56,7 @@ def relax(
     if held is not None:
         free = free * ~held.to(m.device)
     start = without_vacuum(films, m)
-    m = with_vacuum_filled(films, m)
+    m = unit(with_vacuum_filled(films, m), AXIS)  # the descent keeps any length that it is given
     shape = (-1, 1, 1, 1, 1)
     descent = _descent(films, m, free)
     pace = torch.full((len(m),), 1 / stiffest, dtype=m.dtype, device=m.device)
@@ -88,7 +88,7 @@ def _turned(m: Tensor, uphill: Tensor, pace: Tensor) -> Tensor:
     return ((4 - square) * m - 4 * pace * uphill) / (4 + square)
 
 
-def _pace(step: Tensor, change: Tensor, count: int, smallest: float) -> Int[Tensor, "..."] | Tensor:
+def _pace(step: Tensor, change: Tensor, count: int, smallest: float) -> Tensor:
     """Return Barzilai and Borwein's step; a small safe one where the curvature is not positive."""
     across = (step * change).flatten(1).sum(1)
     if count % 2:

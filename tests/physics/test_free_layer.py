@@ -97,7 +97,7 @@ def test_stability_factor_by_hand():
 
 
 @pytest.mark.parametrize("name", ["saturation_magnetisation", "diameter", "thickness", "damping"])
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_impossible_layers_are_refused(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be positive"):
         pillar(**{name: value})

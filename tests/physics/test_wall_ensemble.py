@@ -310,8 +310,9 @@ def test_largest_stable_step_is_where_heun_stops_damping():
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"damping": 0.0}, "`damping` must be positive, but is 0"),
-        ({"wall_width": real(5e-9, -1e-9)}, "`wall_width` must be positive, but is -1e-09"),
+        ({"damping": 0.0}, "`damping` must be positive and finite, but is 0"),
+        ({"saturation_magnetisation": math.inf}, "must be positive and finite, but is inf"),
+        ({"wall_width": real(5e-9, -1e-9)}, "`wall_width` must be positive and .* is -1e-09"),
         ({"hard_axis": math.nan}, "`hard_axis` must be finite"),
         ({"ends": (1e-7, 0.0)}, "`ends` must be in order"),
     ],
@@ -332,6 +333,10 @@ def test_impossible_notches_and_steps_are_refused():
         Walls(track=track(), temperature=0, time_step=1e-8)
     with pytest.raises(ValueError, match="`temperature` must not be negative, but is -1 K"):
         Walls(track=track(), temperature=-1.0, time_step=1e-12)
+    with pytest.raises(ValueError, match=r"`temperature` must not be .* infinite, but is inf K"):
+        Walls(track=track(), temperature=real(300.0, math.inf), time_step=1e-12)
+    with pytest.raises(ValueError, match="`field` must be finite, but is nan"):
+        Walls(track=track(), temperature=0, time_step=1e-12, field=math.nan)
     with pytest.raises(ValueError, match="`time_step` must be positive"):
         Walls(track=track(), temperature=0, time_step=0.0)
     with pytest.raises(ValueError, match="`replicas` must be at least 1"):

@@ -21,7 +21,7 @@ class FreeLayer:
     """A circular disk that moves as one macrospin: diameter below about 80 to 100 nm.
 
     Raises:
-        ValueError: a quantity is not positive.
+        ValueError: a quantity is not positive and finite.
     """
 
     saturation_magnetisation: Annotated[float, Unit("A/m")]
@@ -33,8 +33,8 @@ class FreeLayer:
     def __post_init__(self) -> None:
         for name in ("saturation_magnetisation", "diameter", "thickness", "damping"):
             value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"`{name}` must be positive, but is {value:g}.")
+            if not 0 < value < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, but is {value:g}.")
 
     @property
     def area(self) -> float:

@@ -170,6 +170,20 @@ def largest_stable_step(stiffest_field: float, damping: float) -> float:
     return angle / (GYROMAGNETIC_RATIO * stiffest_field)
 
 
+def check_temperature(temperature: float | Float[Tensor, "..."]) -> None:
+    """Refuse temperatures (K) that are negative or not finite.
+
+    Raises:
+        ValueError: names the first of them.
+    """
+    values = torch.as_tensor(temperature)
+    wrong = values[~((values >= 0) & values.isfinite())]
+    if wrong.numel():
+        found = float(wrong[0])
+        rule = "negative" if found < 0 else "negative nor infinite"
+        raise ValueError(f"`temperature` must not be {rule}, but is {found:g} K.")
+
+
 def check_time_step(time_step: float, stiffest_field: float, damping: float) -> None:
     """Refuse a time step that is not positive or beyond `largest_stable_step`.
 
@@ -178,7 +192,7 @@ def check_time_step(time_step: float, stiffest_field: float, damping: float) -> 
     Raises:
         ValueError: names the largest stable step.
     """
-    if not time_step > 0:
+    if not 0 < time_step < math.inf:
         raise ValueError(f"`time_step` must be positive, but is {time_step:g} s.")
     if stiffest_field == 0:
         return

@@ -25,6 +25,7 @@ from bayespin.physics.drive import Driven, at, largest
 from bayespin.physics.free_layer import FreeLayer
 from bayespin.physics.llg import (
     Components,
+    check_temperature,
     check_time_step,
     components,
     damped_turning,
@@ -72,10 +73,7 @@ class Macrospins:
     """s; 1/50 of the fastest of precession and relaxation is enough, see `step`."""
 
     def __post_init__(self) -> None:
-        temperature = torch.as_tensor(self.temperature, dtype=torch.float64)
-        if not bool(((temperature >= 0) & temperature.isfinite()).all()):
-            lowest = float(temperature.min())
-            raise ValueError(f"`temperature` must not be negative, but is {lowest:g} K.")
+        check_temperature(self.temperature)
         per_anisotropy = 2 / self.layer.saturation_magnetisation
         scales = {
             "effective_anisotropy": per_anisotropy,

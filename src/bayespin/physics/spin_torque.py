@@ -4,6 +4,7 @@ Sign convention: in dm/dt = −γ m×B the field b(m×p) turns m towards p for b
 field b p makes it precess about p (field-like). A spin-Hall current along +x has p = +y.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -83,7 +84,8 @@ class SpinTorque:
     Source: Slonczewski (1996); Xiao, Zangwill and Stiles, DOI 10.1103/PhysRevB.70.172405.
 
     Raises:
-        ValueError: `direction` has not three components of length 1, or Λ is below 1.
+        ValueError: `direction` has not three components of length 1, Λ is below 1, or a value is
+            not finite.
     """
 
     direction: Float[Tensor, " 3"]
@@ -96,11 +98,17 @@ class SpinTorque:
     """Λ."""
 
     def __post_init__(self) -> None:
-        length = float(self.direction.double().norm())
-        if not abs(length - 1) < 1e-3:
-            raise ValueError(f"`direction` must have length 1, but has length {length:g}.")
-        if not self.asymmetry >= 1:
+        length, shape = float(self.direction.double().norm()), tuple(self.direction.shape)
+        if shape != (3,) or not abs(length - 1) < 1e-3:
+            raise ValueError(
+                f"`direction` must have length 1 and shape (3,), but has length {length:g} "
+                f"and shape {shape}."
+            )
+        if not 1 <= self.asymmetry < math.inf:
             raise ValueError(f"`asymmetry` must be at least 1, but is {self.asymmetry:g}.")
+        for name in ("damping_like", "field_like"):
+            if not math.isfinite(bound := largest(getattr(self, name))):
+                raise ValueError(f"`{name}` must be finite, but is {bound:g} T.")
 
     @property
     def largest_field(self) -> float:

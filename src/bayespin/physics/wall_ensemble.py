@@ -24,7 +24,7 @@ from bayespin.cite import cites
 from bayespin.constants import BOLTZMANN, GYROMAGNETIC_RATIO
 from bayespin.numerics.stochastic import StepNoise, heun_step, integrate
 from bayespin.physics.drive import Driven, at, largest
-from bayespin.physics.llg import gyration_rate
+from bayespin.physics.llg import check_temperature, gyration_rate
 from bayespin.shapes import Bool, Float, Int, Tensor
 from bayespin.units import format_quantity
 
@@ -88,9 +88,12 @@ class WallTrack:
 
     def __post_init__(self) -> None:
         for name in ("wall_width", "saturation_magnetisation", "cross_section", "damping"):
-            smallest = float(torch.as_tensor(getattr(self, name)).min())
-            if not smallest > 0:
-                raise ValueError(f"`{name}` must be positive, but is {smallest:g}.")
+            values = torch.as_tensor(getattr(self, name))
+            wrong = values[~((values > 0) & values.isfinite())]
+            if wrong.numel():
+                raise ValueError(
+                    f"`{name}` must be positive and finite, but is {float(wrong[0]):g}."
+                )
         for name in ("hard_axis", "dmi", "nonadiabaticity"):
             if not bool(torch.as_tensor(getattr(self, name)).isfinite().all()):
                 raise ValueError(f"`{name}` must be finite, but is not.")
@@ -108,8 +111,8 @@ class Walls:
     """An ensemble: a track, what drives the walls, and how they are stepped.
 
     Raises:
-        ValueError: the temperature is negative, or the time step is not positive or beyond
-            `largest_stable_step`, which the sentence names.
+        ValueError: the temperature is negative or not finite, a drive is not finite, or the time
+            step is not positive or beyond `largest_stable_step`, which the sentence names.
     """
 
     track: WallTrack
@@ -125,10 +128,11 @@ class Walls:
     """u, m/s, positive where electrons drift along +x (`spin_torque.drift_velocity`)."""
 
     def __post_init__(self) -> None:
-        coldest = float(torch.as_tensor(self.temperature).min())
-        if not coldest >= 0:
-            raise ValueError(f"`temperature` must not be negative, but is {coldest:g} K.")
-        if not self.time_step > 0:
+        check_temperature(self.temperature)
+        for name in ("field", "spin_hall_field", "drift_velocity"):
+            if not math.isfinite(bound := largest(getattr(self, name))):
+                raise ValueError(f"`{name}` must be finite, but is {bound:g}.")
+        if not 0 < self.time_step < math.inf:
             raise ValueError(f"`time_step` must be positive, but is {self.time_step:g} s.")
         limit = largest_stable_step(self.track, largest(self.spin_hall_field))
         if self.time_step > limit:

@@ -303,6 +303,7 @@ def test_bias_points_lie_along_the_batch():
         ({"easy_axis": (0.0, 0.0, 2.0)}, "easy_axis"),
         ({"saturation_magnetisation": torch.ones(2, 2, 2)}, "shape"),
         ({"saturation_magnetisation": 0.0}, "positive in a cell"),
+        ({"demagnetisation": (0.0, 0.0, math.nan)}, "three finite factors"),
     ],
 )
 def test_impossible_material_is_one_sentence(change, word):
@@ -327,6 +328,25 @@ def test_coarse_cells_are_warned_of():
     coarse = Film(**MATERIAL, mesh=Mesh(cells=(6, 4, 1), cell=(2e-8, 2e-8, 1.5e-9)))
     with pytest.warns(UserWarning, match="cell"):
         ensemble(coarse)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"anisotropy_shift": 1e9},
+        {"spin_torques": (SpinTorque(direction=vector(0, 1, 0), damping_like=2e3),)},
+    ],
+)
+def test_a_drive_too_stiff_for_the_step_is_refused(change):
+    """2ΔK/M_s = 2 kT and b = 2 kT are both beyond any step of 50 fs."""
+    with pytest.raises(ValueError, match="`time_step` must be at most"):
+        ensemble(drive=Drive(**change))
+
+
+@pytest.mark.parametrize("name", ["applied_field", "anisotropy_shift", "drift_velocity"])
+def test_a_drive_that_is_not_finite_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be finite, but is nan"):
+        Drive(**{name: vector(0.0, math.nan, 0.0)})
 
 
 def test_noise_needs_fixed_steps():

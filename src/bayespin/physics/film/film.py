@@ -51,6 +51,7 @@ class Film:
         length = math.hypot(*self.easy_axis)
         if not 0.999 < length < 1.001:
             raise ValueError(f"`easy_axis` must have length 1, but has length {length:g}.")
+        _check_factors(self.demagnetisation)
         if not bool((self.moment_density > 0).any()):
             raise ValueError("`saturation_magnetisation` must be positive in a cell, but is not.")
 
@@ -114,8 +115,8 @@ class Film:
     def stiffest_field(self) -> float:
         """The largest field that a rough magnetisation can meet, in tesla.
 
-        B_max = 8A/M_s (1/dx² + 1/dy² + 1/dz²) + 2|K_u|/M_s + µ0 M_s + |D|/M_s (1/dx + 1/dy), axes
-        of one cell left out: an upper bound of the spectrum, which the time step must resolve.
+        B_max = 8A/M_s (1/dx² + 1/dy² + 1/dz²) + 2|K_u|/M_s + µ0 M_s + 2|D|/M_s (1/dx + 1/dy),
+        axes of one cell left out: an upper bound of the spectrum, which the time step must resolve.
         """
         inverse = float(self.inverse_moment_density.max())
         sizes = [d for d, n in zip(self.mesh.cell, self.mesh.cells, strict=True) if n > 1]
@@ -129,6 +130,15 @@ class Film:
         """Return ⟨m⟩, weighted by the moment of each cell."""
         weight = self.moment_density.to(m)
         return (m * (weight / weight.sum())).sum((-3, -2, -1))
+
+
+def _check_factors(chosen: str | tuple[float, float, float]) -> None:
+    known = ("newell", "none")
+    fits = chosen in known if isinstance(chosen, str) else len(chosen) == 3
+    if not fits or (not isinstance(chosen, str) and not all(map(math.isfinite, chosen))):
+        raise ValueError(
+            f"`demagnetisation` must be newell, none or three finite factors, but is {chosen!r}."
+        )
 
 
 def _largest(values: Map) -> float:

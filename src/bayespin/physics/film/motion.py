@@ -21,7 +21,15 @@ from bayespin.physics.film.film import Film
 from bayespin.physics.film.gradient import directional_derivative
 from bayespin.physics.film.mesh import Mesh, check_cell
 from bayespin.physics.film.operator import Evaluation, LinearField, linear_field
-from bayespin.physics.llg import check_time_step, components, cross, thermal_field_std, torque, unit
+from bayespin.physics.llg import (
+    check_temperature,
+    check_time_step,
+    components,
+    cross,
+    thermal_field_std,
+    torque,
+    unit,
+)
 from bayespin.physics.spin_torque import SpinTorque
 from bayespin.shapes import Float, Tensor
 
@@ -35,7 +43,11 @@ DEMAGNETISATION_BYTES = 2600
 
 @dataclass(frozen=True, kw_only=True)
 class Drive:
-    """What acts on a film from outside; each value may change in time and along the batch."""
+    """What acts on a film from outside; each value may change in time and along the batch.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
 
     applied_field: Driven = 0.0
     """Tesla; (3,) for a uniform field, or a shape that broadcasts to batch 3 z y x."""
@@ -48,6 +60,9 @@ class Drive:
     """β of Zhang and Li; a tensor broadcasts to batch 1 1 1 1."""
 
     def __post_init__(self) -> None:
+        for name in ("applied_field", "anisotropy_shift", "drift_velocity", "nonadiabaticity"):
+            if not math.isfinite(bound := largest(getattr(self, name))):
+                raise ValueError(f"`{name}` must be finite, but is {bound:g}.")
         for name in ("applied_field", "drift_velocity"):
             object.__setattr__(self, name, _beside_cells(getattr(self, name)))
 
@@ -134,12 +149,12 @@ def films(
             (the sentence names one that does).
     """
     check_memory(film, like)
-    if not temperature >= 0:
-        raise ValueError(f"`temperature` must not be negative, but is {temperature:g} K.")
+    check_temperature(temperature)
     check_cell(film.mesh, film.exchange, film.moment_density, film.wall_anisotropy)
     damping = torch.as_tensor(film.damping, dtype=torch.float64)
-    stiffest = film.stiffest_field + largest(drive.applied_field)
-    check_time_step(time_step, stiffest, float(damping.min()))
+    check_time_step(
+        time_step, film.stiffest_field + _stiffest_field(film, drive), float(damping.min())
+    )
     if temperature > 0:
         std = thermal_field_std(
             damping,
@@ -164,6 +179,13 @@ def films(
         thermal_field=(film.occupied * std).to(like),
         damping=damping.to(like) if damping.ndim else float(damping),
     )
+
+
+def _stiffest_field(film: Film, drive: Drive) -> float:
+    """Return the largest field that a drive adds, as far as its waveforms tell, in tesla."""
+    shift = 2 * largest(drive.anisotropy_shift) * float(film.inverse_moment_density.max())
+    torques = sum(torque.largest_field for torque in drive.spin_torques)
+    return largest(drive.applied_field) + shift + torques
 
 
 def check_memory(film: Film, like: Float[Tensor, "..."]) -> None:

@@ -17,6 +17,10 @@ settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None
 settings.register_profile("long", max_examples=1000, deadline=None)
 settings.load_profile("ci")
 
+# In SI units 1e-12 is a lot: energies, volumes and moments would equal anything. What is compared
+# with zero states its `abs`.
+type(pytest.approx(0.0)).DEFAULT_ABSOLUTE_TOLERANCE = 0.0
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")

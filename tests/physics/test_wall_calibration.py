@@ -178,14 +178,17 @@ def test_positions_are_volumes_of_full_track():
     plain = calibration.without_notches(film)
     assert bool(plain.mesh.occupied.all())
     x = real(10e-9, 128e-9, 255e-9)
-    torch.testing.assert_close(calibration.place_in_volume(plain, x), x)
+    torch.testing.assert_close(calibration.place_in_volume(plain, x), x, rtol=1e-9, atol=0)
     lost = (~film.mesh.occupied).sum() * 4e-9 / 8
     behind = calibration.place_in_volume(film, x)
-    torch.testing.assert_close(behind, x - lost * real(0, 0.5, 1))
+    torch.testing.assert_close(behind, x - lost * real(0, 0.5, 1), rtol=1e-9, atol=0)
     corners = real(8e-9, 128e-9, 252e-9)
     sharp = texture.wall(film.mesh, corners, 1e-12, 0.0)
     torch.testing.assert_close(
-        calibration.volume_position(film, sharp), calibration.place_in_volume(film, corners)
+        calibration.volume_position(film, sharp),
+        calibration.place_in_volume(film, corners),
+        rtol=1e-9,
+        atol=0,
     )
 
 

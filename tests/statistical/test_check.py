@@ -122,6 +122,14 @@ def test_too_few_events_or_samples_are_refused():
         variance_is([1.0, 2.0, 3.0], 1.0, ledger=unpaid())
 
 
+@pytest.mark.parametrize("kind", [float, lambda x: [x], np.float64, lambda x: np.array([x])])
+def test_small_numbers_are_compared_to_a_part_of_themselves(kind):
+    """Not to pytest's 1e-12, which joules, cubic metres and seconds are smaller than."""
+    assert kind(1e-20) == pytest.approx(kind(1e-20 * (1 + 1e-7)))
+    assert kind(1e-20) != pytest.approx(kind(1.1e-20))
+    assert kind(1e-20) != pytest.approx(kind(0.0))
+
+
 def test_ledger_refuses_more_than_the_budget():
     ledger = Ledger(CHECKS * ALPHA)
     for _ in range(CHECKS):

@@ -89,3 +89,13 @@ def test_mirrored_by_name_needs_the_symmetry():
     odd = film((7, 6, 1))
     with pytest.raises(ValueError, match="mirror"):
         linear_field(odd.linear_field, odd.mesh, DOUBLE, "mirrored")
+
+
+def test_a_film_alone_is_multiplied_like_one_of_several():
+    """One row would be a matrix times a vector, whose bits change with the number of threads."""
+    one = film()
+    dense = linear_field(one.linear_field, one.mesh, DOUBLE.float(), "dense")
+    m = random(one, 2, torch.float32)
+    both = dense(m[:1].expand(2, -1, -1, -1, -1), m[:1])
+    assert torch.equal(dense(m[:1], m[:1])[0], both[0])
+    assert torch.equal(dense(m[0], m[0]), both[0])

@@ -4,7 +4,7 @@ A film step is one Heun step of one cell with exchange, DMI, uniaxial anisotropy
 applied field, spin-orbit torque and noise; a macrospin step is one Heun step with anisotropy, field
 and noise. Rates are the best of some rounds on one thread in float32, generator included. The
 reference is what the noise alone allows: three normal numbers per step and nothing else.
-`characterize_s` is 12 settings of one junction x 1024 macrospins x 200 ns, on every core.
+`characterize_s` is 12 settings of one junction x 1024 macrospins x 200 ns.
 
 Where there is a CUDA device, its figures follow; where BAYESPIN_MAGNUMNP_PYTHON and
 BAYESPIN_CMTJ_PYTHON name interpreters (see `peers.py`), those of the peers and our ratios to them.

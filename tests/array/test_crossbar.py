@@ -13,7 +13,8 @@ from torch.nn.functional import linear
 from bayespin.array import crossbar
 from bayespin.array.crossbar import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import ProgrammedCells, WantedCells, ideal_cells, program
+from bayespin.cell.interface import ProgrammedCells, WantedCells
+from bayespin.cell.programming import ideal_cells, program
 from bayespin.physics import transport
 from bayespin.rng import InjectedNoise, Key, KeyedNoise
 from tests.statistical.check import mean_is, required_samples, variance_is

@@ -11,7 +11,8 @@ from scipy import stats
 
 from bayespin.cell import programming
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import WantedCells, ideal_cells, without_errors
+from bayespin.cell.interface import WantedCells
+from bayespin.cell.programming import ideal_cells, without_errors
 from bayespin.rng import Key
 from tests.statistical.check import mean_is, proportion_is, required_samples, variance_is
 

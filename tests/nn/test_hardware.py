@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from bayespin.array.crossbar import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import WantedCells, ideal_cells, program
+from bayespin.cell.interface import WantedCells
+from bayespin.cell.programming import ideal_cells, program
 from bayespin.nn import estimators
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mean_field import MeanFieldLayer

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bayespin.array.crossbar import code_noise
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import WantedCells, held_sigma, program, without_errors
+from bayespin.cell.interface import WantedCells, held_sigma
+from bayespin.cell.programming import program, without_errors
 from bayespin.nn.mapping import (
     InputStatistics,
     _Offer,

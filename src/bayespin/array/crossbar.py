@@ -17,8 +17,7 @@ from typing import Annotated
 
 import torch
 
-from bayespin.cell.bit_cell import Reading
-from bayespin.cell.programming import ProgrammedCells
+from bayespin.cell.interface import ProgrammedCells, Reading
 from bayespin.events import TileShape
 from bayespin.physics import transport
 from bayespin.rng import Noise

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import torch
 
+from bayespin.cell.interface import Environment, Reading
 from bayespin.device import domain_wall_mtj, stochastic_mtj
 from bayespin.device.domain_wall_mtj import DomainWallMtj
 from bayespin.device.stochastic_mtj import StochasticMtj
@@ -71,47 +72,6 @@ class Programming:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How a cell is read.
-
-    Raises:
-        ValueError: a value that is not positive, or bits outside 1 (ADC: 2) to 16.
-    """
-
-    voltage: Annotated[float, Unit("V")]
-    """Row voltage of the largest input code."""
-    window: Annotated[float, Unit("s")]
-    """Integration time of one read."""
-    input_bits: int
-    adc_bits: int
-    sampling_period_factor: float
-    """Time between reads, in correlation times of the slowest pillar in use."""
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
-        for name, least in (("input_bits", 1), ("adc_bits", 2)):  # an ADC's codes are signed
-            if not least <= getattr(self, name) <= 16:
-                raise ValueError(f"`{name}` must be {least} to 16, but is {getattr(self, name)}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Environment:
-    """Temperatures while programming and in use."""
-
-    programming_temperature: Annotated[float, Unit("K")]
-    use_temperature: Annotated[float, Unit("K")]
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if not 0 < getattr(self, name) <= 600:
-                raise ValueError(
-                    f"`{name}` must be above 0 K and at most 600 K, but is {getattr(self, name)}."
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
 class BitCell:
     """One weight's devices, how they are programmed and read, and at which temperatures."""
 
@@ -147,6 +107,17 @@ class BitCell:
     def track_window(self) -> tuple[float, float]:
         """Usable conductances of a track junction at the read voltage, dead zones excluded."""
         return domain_wall_mtj.conductance_window(self.track, self.read.voltage)
+
+    @property
+    def column_gains(self) -> tuple[float, ...]:
+        """Gains of the pillar columns that a layer may choose from."""
+        return self.cell.column_gains
+
+    @property
+    def output_conductance(self) -> float:
+        """G+ + G− + P+ + P− of a mid-scale cell, in siemens: what it loads its row with."""
+        low, high = self.track_window
+        return low + high + 2 * self.pillar_conductance
 
     @property
     def full_scale(self) -> float:

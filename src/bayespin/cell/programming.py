@@ -13,51 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from bayespin.cell.bit_cell import BitCell
+from bayespin.cell.interface import ProgrammedCells, WantedCells, sigma_level
 from bayespin.device import domain_wall_mtj, stochastic_mtj
 from bayespin.events import Events
 from bayespin.rng import Key, KeyedNoise
-from bayespin.shapes import Float, Int, Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class WantedCells:
-    """What a mapping asks of the cells, as fractions of w_max."""
-
-    mean: Float[Tensor, "rows outputs"]
-    sigma: Float[Tensor, "rows outputs"]
-    read_noise: float
-    """Spread that the reads' own noise adds; the pillars supply the rest of sigma."""
-
-    def __post_init__(self) -> None:
-        for name in ("mean", "sigma"):
-            if not bool(torch.isfinite(getattr(self, name)).all()):
-                raise ValueError(
-                    f"Weights to program must be finite, but `{name}` holds NaN or infinity; "
-                    f"train the network anew or repair its checkpoint."
-                )
-        if not bool((self.sigma >= 0).all()):
-            raise ValueError(
-                f"Argument `sigma` must not be negative, but its smallest value is "
-                f"{float(self.sigma.min()):.3g}."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgrammedCells:
-    """Programmed cells in use: conductances in siemens, in weight order (rows, outputs).
-
-    One read of cell ij at row voltage x V returns the conductance difference
-    `mean` + `deviation` ε + read noise of variance `noise_conductance` h(x); see `array.crossbar`.
-    """
-
-    mean: Float[Tensor, "rows outputs"]
-    """(G+ − G−) + g (P+ − P−), averaged over time."""
-    deviation: Float[Tensor, "rows outputs"]
-    """Standard deviation of g (P+ − P−) after the read window, at use temperature."""
-    noise_conductance: Float[Tensor, "rows outputs"]
-    """G+ + G− + g² (P+ + P−): what Johnson and shot noise are proportional to."""
-    total_conductance: Float[Tensor, "rows outputs"]
-    """G+ + G− + P+ + P−: what the read dissipates in."""
+from bayespin.shapes import Tensor
 
 
 def ideal_cells(wanted: WantedCells, cell: BitCell) -> ProgrammedCells:
@@ -65,12 +25,10 @@ def ideal_cells(wanted: WantedCells, cell: BitCell) -> ProgrammedCells:
 
     The reference of every comparison: same array and converters, perfect devices.
     """
-    full = cell.full_scale
-    low, high = cell.track_window
-    total = torch.full_like(wanted.mean, low + high + 2 * cell.pillar_conductance)
+    total = torch.full_like(wanted.mean, cell.output_conductance)
     return ProgrammedCells(
-        mean=wanted.mean * full,
-        deviation=wanted.sigma * full,
+        mean=wanted.mean * cell.full_scale,
+        deviation=wanted.sigma * cell.full_scale,
         noise_conductance=torch.zeros_like(total),
         total_conductance=total,
     )
@@ -114,27 +72,6 @@ def program(
         write_pulses=3 * attempts + 2 * weights, verify_reads=2 * attempts + 2 * weights
     )
     return cells, events
-
-
-def held_sigma(levels: Float[Tensor, " levels"], read_noise: float) -> Float[Tensor, " levels"]:
-    """Return what each pillar level and the read noise hold together: √(σ_level² + noise²).
-
-    Args:
-        levels: `BitCell.sigma_levels` at programming temperature.
-        read_noise: equivalent spread of the reads' own noise, in the same unit.
-    """
-    return (levels.square() + read_noise**2).sqrt()
-
-
-def sigma_level(
-    sigma: Float[Tensor, "*shape"], levels: Float[Tensor, " levels"], read_noise: float
-) -> Int[Tensor, "*shape"]:
-    """Return the index of the pillar level whose `held_sigma` is nearest in ratio to `sigma`.
-
-    In ratio, because an error of σ matters relative to σ; outside the window the nearest end.
-    """
-    held = held_sigma(levels, read_noise)
-    return torch.bucketize(sigma.double().contiguous(), (held[1:] * held[:-1]).sqrt())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
 from bayespin.array.crossbar import ArrayLayout, TiledCells
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import ProgrammedCells
+from bayespin.cell.interface import ProgrammedCells
 from bayespin.events import Events, LayerActivity
 from bayespin.nn.estimators import Estimator, local_reparameterised
 from bayespin.nn.product import Product

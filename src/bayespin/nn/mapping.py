@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import WantedCells, held_sigma, sigma_level
+from bayespin.cell.interface import WantedCells, held_sigma, sigma_level
 from bayespin.shapes import Float, Tensor
 
 _WEIGHT_FRACTIONS = (*(0.1 + 0.025 * i for i in range(37)), *(1.1**i for i in range(1, 23)))

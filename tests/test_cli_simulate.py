@@ -80,7 +80,7 @@ def test_control_c_in_a_simulation_says_how_to_go_on(command, tmp_path, monkeypa
     def pressed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bayespin.study.simulation.record.run", pressed)
+    monkeypatch.setattr("bayespin.study.bench.run", pressed)
     toml = write_simulation(tmp_path / "small.toml", "thermal-ensemble")
     code, output, error = command("simulate", toml, "--out", tmp_path / "runs")
     assert (code, output) == (130, "")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import shutil
 import time
 import warnings
 from collections.abc import Callable
@@ -11,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-import torch
 
 from bayespin import load
-from bayespin.load import InputError, fingerprint
+from bayespin.load import fingerprint
 from bayespin.physics.ensemble import Trajectories
-from bayespin.physics.files.dataset import Provenance, save_dataset
+from bayespin.physics.files.dataset import save_dataset
 from bayespin.physics.sampling import Target, sample_until
 from bayespin.rng import Key
 from bayespin.study import provenance
+from bayespin.study.bench import Bench, completed, origin_of, refusals_of, require_device
 from bayespin.study.run import Watch
 from bayespin.study.simulation import record, stepping
 from bayespin.study.simulation.films import FilmModel
 from bayespin.study.simulation.macrospins import MacrospinModel
-from bayespin.study.simulation.record import Bench
 from bayespin.study.simulation.schema import (
     FilmSimulation,
     MacrospinSimulation,
@@ -37,7 +35,6 @@ from bayespin.study.store import RunFolder, write_json
 
 SCHEMA_VERSION = 1
 """Of results.json of a simulation."""
-_VERSIONS = ("bayespin", "torch", "numpy")
 _MODELS: dict[type, Callable[[Any], Any]] = {
     MacrospinSimulation: MacrospinModel,
     FilmSimulation: FilmModel,
@@ -66,12 +63,9 @@ def prepare(simulation: Simulation, out: Path) -> Prepared:
     Raises:
         InputError: no such device, an unreadable file, or a value that is impossible.
     """
-    if simulation.run.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"simulation {simulation.name}: `run.device` must be cpu on a machine without a CUDA "
-            f"device, but is cuda."
-        )
-    with record.refusals_of(simulation.name), warnings.catch_warnings(record=True) as caught:
+    where = f"simulation {simulation.name}"
+    require_device(where, simulation.run.device)
+    with refusals_of(where), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = _MODELS[type(simulation)](simulation)
     identity = {"simulation": load.dump(simulation), "schema": SCHEMA_VERSION}
@@ -111,32 +105,24 @@ def run_simulation(
             track holds no wall.
     """
     simulation, folder = prepared.simulation, prepared.folder
-    if folder.finished and not force:
-        return folder.final
-    folder.require_writable()
-    if force:
-        folder.discard()
-    folder.open()
-    started = folder.step("started", lambda: {"utc": provenance.now()})["utc"]
     bench = Bench(
-        name=simulation.name,
+        where=f"simulation {simulation.name}",
         folder=folder,
         key=Key.root(simulation.run.seed).child("simulation"),
         watch=watch if watch is not None else Watch(),
-        provenance=Provenance(
-            title=simulation.title,
-            source=f"bayespin simulate, {simulation.name}",
-            seed=simulation.run.seed,
-            versions={name: provenance.software()[name] for name in _VERSIONS},
+        provenance=origin_of(
+            simulation.title, f"bayespin simulate, {simulation.name}", simulation.run.seed
         ),
     )
-    numbers = folder.step("numbers", lambda: _timed(prepared, bench))
-    write_json(folder.work / "results.json", _assembled(prepared, numbers, started))
-    resolved = tomli_w.dumps(load.dump(simulation))
-    (folder.work / "simulation.toml").write_text(resolved, encoding="utf-8")
-    report(folder.work)
-    shutil.rmtree(folder.work / "checkpoints", ignore_errors=True)
-    return folder.publish()
+
+    def fill(started: str) -> None:
+        numbers = folder.step("numbers", lambda: _timed(prepared, bench))
+        write_json(folder.work / "results.json", _assembled(prepared, numbers, started))
+        resolved = tomli_w.dumps(load.dump(simulation))
+        (folder.work / "simulation.toml").write_text(resolved, encoding="utf-8")
+        report(folder.work)
+
+    return completed(folder, fill, force=force)
 
 
 def _timed(prepared: Prepared, bench: Bench) -> dict[str, Any]:
@@ -159,7 +145,7 @@ def _macrospins(model: MacrospinModel, bench: Bench) -> dict[str, Any]:
             laws=model.laws,
         )
         execution = bench.execution("macrospins", model.schedule)
-        with record.refusals_of(bench.name):
+        with refusals_of(bench.where):
             sampled = sample_until(
                 model.system, model.schedule, bench.key.child("macrospins"), target, execution
             )
@@ -188,7 +174,7 @@ def _films(model: FilmModel, bench: Bench) -> dict[str, Any]:
 def _walls(model: WallModel, bench: Bench) -> dict[str, Any]:
     """Calibrate a track, run walls as coordinates, and films of the whole track beside them."""
     simulation, folder = model.simulation, bench.folder
-    with record.refusals_of(bench.name):
+    with refusals_of(bench.where):
         plain = folder.step("calibration", lambda: dataclasses.asdict(model.calibrated()))
         coordinates = Coordinates(**plain)
         system = model.walls(coordinates)

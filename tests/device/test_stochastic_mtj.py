@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayespin.device import stochastic_mtj as device
+from bayespin.device.stochastic import Gate, ReadPoint, StochasticDevice
 from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.numerics.quadrature import shape
 from bayespin.numerics.stochastic import keyed_step_noise
@@ -24,6 +25,17 @@ def real(*values):
     return torch.tensor(values, dtype=torch.float64)
 
 
+GATE = Gate(
+    kind="non-volatile",
+    step_error=0.1,
+    resolution=2e-3,
+    pulse_energy=2.4e-15,
+    pulse_time=1e-7,
+    endurance=1e9,
+    drift_per_decade=1e-3,
+)
+
+
 def junction(**changes):
     layer = FreeLayer(saturation_magnetisation=1e6, diameter=5e-8, thickness=2.2e-9, damping=0.02)
     settings = {
@@ -34,7 +46,7 @@ def junction(**changes):
         "anisotropy_low": 0.4894e-3,
         "anisotropy_high": 1.1273e-3,
         "levels": 16,
-        "gate": "non-volatile",
+        "gate": GATE,
         "voltage_control": 60e-15,
         "barrier_thickness": 1.2e-9,
     }
@@ -185,3 +197,19 @@ def test_read_voltage_moves_the_anisotropy_field():
 def test_impossible_junctions_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         junction(**changes)
+
+
+def test_fluctuation_is_the_law_of_one_read_in_siemens():
+    mtj = junction()
+    assert isinstance(mtj, StochasticDevice)
+    settings = mtj.level_settings()
+    read = ReadPoint(temperature=320.0, window=1e-8, voltage=0.1)
+    found = mtj.fluctuation(settings, read, stray_field=1.5e-3)
+    gated = settings + device.anisotropy_shift(mtj, real(0.1))  # the read voltage softens K_eff
+    amplitude = device.conductance_amplitude(mtj, 0.1)
+    spread = amplitude * device.read_spread(mtj, gated, 320.0, 1e-8)
+    torch.testing.assert_close(found.deviation, spread, rtol=1e-6, atol=0)
+    shift = (found.mean - device.mean_conductance(mtj, 0.1)) / amplitude
+    field = device.easy_plane_field(mtj, gated)
+    torch.testing.assert_close(shift[:8], (1.5e-3 / field)[:8], rtol=1e-6, atol=0)
+    assert bool((found.correlation_time.diff() > 0).all())

@@ -6,11 +6,12 @@ forms that `physics.macrospin` tests. Everything is vectorised over anisotropies
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 
 from bayespin.cite import cites
+from bayespin.device.stochastic import Fluctuation, Gate, ReadPoint
 from bayespin.physics import equilibrium, relaxation, transport
 from bayespin.physics import free_layer as free
 from bayespin.physics.free_layer import FreeLayer
@@ -42,7 +43,7 @@ class StochasticMtj:
     anisotropy_low: Annotated[float, Unit("J/m2")]
     anisotropy_high: Annotated[float, Unit("J/m2")]
     levels: int
-    gate: Literal["non-volatile"]
+    gate: Gate
     voltage_control: Annotated[float, Unit("J/(V m)")]
     """Shift of K_i by a voltage over the barrier, ξ."""
     barrier_thickness: Annotated[float, Unit("m")]
@@ -65,6 +66,32 @@ class StochasticMtj:
                 f"`anisotropy_high` must stay below compensation, {limit:.4g} J/m2, for an easy "
                 f"plane, but is {self.anisotropy_high:.4g} J/m2."
             )
+
+    def level_settings(self) -> Float[Tensor, " levels"]:
+        """Return `level_anisotropies`: a setting is K_i at 300 K in J/m²."""
+        return level_anisotropies(self)
+
+    def fluctuation(
+        self,
+        setting: Float[Tensor, "*#batch"],
+        read: ReadPoint,
+        stray_field: float | Float[Tensor, "*#batch"] = 0.0,
+    ) -> Fluctuation:
+        """Return mean, deviation and memory of the conductance at each K_i (J/m²).
+
+        G = G0 (1 + P² ⟨u⟩), σ_G = G0 P² s_T, τ: `mean_shift`, `read_spread`, `correlation_time` at
+        K_i + ξV/t_MgO, G0 and P² at the read voltage.
+        """
+        anisotropy = setting + anisotropy_shift(self, setting.new_tensor(read.voltage))
+        field = torch.as_tensor(stray_field, dtype=setting.dtype, device=setting.device)
+        spread = read_spread(self, anisotropy, read.temperature, read.window)
+        shift = mean_shift(self, anisotropy, field, read.temperature)
+        amplitude = conductance_amplitude(self, read.voltage)
+        return Fluctuation(
+            mean=mean_conductance(self, read.voltage) + amplitude * shift,
+            deviation=(amplitude * spread).expand_as(shift),
+            correlation_time=correlation_time(self, anisotropy).expand_as(shift),
+        )
 
 
 def level_anisotropies(mtj: StochasticMtj) -> Float[Tensor, " levels"]:

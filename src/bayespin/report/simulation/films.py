@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from bayespin.report.formatting import MISSING, count, figures, quantity, with_error
 from bayespin.report.naming import known
 from bayespin.report.plates import Mark
+from bayespin.report.sections import Animation, Drawing, Group, Section
 from bayespin.report.simulation.figures import single_replica, sound, time_cursor, value_histogram
 from bayespin.report.simulation.magnetisation import (
     Colours,
@@ -17,7 +18,7 @@ from bayespin.report.simulation.magnetisation import (
     magnetisation_map,
     paint,
 )
-from bayespin.report.simulation.parts import Animation, Drawing, Group, Section, course
+from bayespin.report.simulation.parts import course
 from bayespin.report.tables import Cell, Line
 from bayespin.report.verdict import Tile
 

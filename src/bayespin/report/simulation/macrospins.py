@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from bayespin.report.formatting import MISSING, count, decimals, figures, quantity, with_error
 from bayespin.report.naming import known
 from bayespin.report.plates import Mark
+from bayespin.report.sections import Drawing, Group, Section
 from bayespin.report.simulation.figures import correlation_curve, sound, value_histogram
-from bayespin.report.simulation.parts import Drawing, Group, Section, course
+from bayespin.report.simulation.parts import course
 from bayespin.report.tables import Cell, Line
 from bayespin.report.verdict import Tile
 from bayespin.study.simulation.statistics import correlation

@@ -1,27 +1,22 @@
 """One run folder of a simulation to figures, animations and one HTML file that needs no network."""
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from bayespin.load import InputError
 from bayespin.physics.files.dataset import load_dataset
-from bayespin.report import page
-from bayespin.report.formatting import MISSING, count, figures, quantity
+from bayespin.report import page, sections
+from bayespin.report.formatting import MISSING, count, quantity
 from bayespin.report.naming import known
-from bayespin.report.plates import Panel, Plate
+from bayespin.report.sections import Section
 from bayespin.report.simulation.films import film_sections, film_sentences, film_tiles
 from bayespin.report.simulation.macrospins import (
     macrospin_sections,
     macrospin_sentences,
     macrospin_tiles,
 )
-from bayespin.report.simulation.magnetisation import animated_gif, png
-from bayespin.report.simulation.parts import WIDE, Animation, Drawing, Group, Section
 from bayespin.report.simulation.walls import wall_sections, wall_sentences, wall_tiles
-from bayespin.report.svg import frames, inline_svg, standalone_svg
 
 Row = Mapping[str, Any]
 _WORDS: Final = {
@@ -42,17 +37,6 @@ _FILES: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An animation on the page, and the still that stands for it where motion is not wanted."""
-
-    moving: str
-    still: str
-    alt: str
-    caption: str
-    size: tuple[float, float]
-
-
 def write(run_dir: Path) -> Path:
     """Write figures, animations and report.html of a run folder; return the path of the page.
 
@@ -65,16 +49,16 @@ def write(run_dir: Path) -> Path:
             f"Folder `{run_dir}` must be a run of `bayespin simulate`, but is not; take "
             f"`bayespin report`."
         )
-    sections = _sections(results, run_dir)
-    pictures = {}
-    for section in sections:
-        for drawing in (one for group in section.groups for one in group.drawings):
-            place = run_dir / "figures" / f"{drawing.name}.svg"
-            place.parent.mkdir(exist_ok=True)
-            place.write_text(standalone_svg(drawing.draw, drawing.size), encoding="utf-8")
-        for animation in section.animations:
-            pictures[animation.name] = _animated(run_dir, animation)
-    return page.save(run_dir, _rendered(results, sections, pictures, run_dir))
+    sentences, tiles = _WORDS[results["kind"]]
+    opening = sections.Opening(
+        run=str(results.get("simulation") or MISSING),
+        warnings=warnings_of(results),
+        sentences=sentences(results),
+        tiles=tiles(results),
+        files=_FILES,
+        facts=_facts(results),
+    )
+    return sections.write(run_dir, results, opening, _sections(results, run_dir))
 
 
 def _sections(results: Row, run_dir: Path) -> list[Section]:
@@ -93,69 +77,6 @@ def _sections(results: Row, run_dir: Path) -> list[Section]:
     return film_sections(results, data, film)
 
 
-def _animated(run_dir: Path, animation: Animation) -> Picture:
-    """Write an animation as GIF and return it for the page."""
-    shown = list(frames(animation.begin, animation.frames, animation.size))
-    moving, still = animated_gif(shown, animation.seconds_per_frame), png(shown[len(shown) // 2])
-    (run_dir / f"{animation.name}.gif").write_bytes(moving)
-    return Picture(
-        moving=_address(moving, "gif"),
-        still=_address(still, "png"),
-        alt=animation.alt,
-        caption=animation.caption,
-        size=animation.size,
-    )
-
-
-def _address(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _plate(group: Group) -> Plate:
-    def panel(drawing: Drawing) -> Panel:
-        svg = inline_svg(drawing.draw, size=drawing.size, name=drawing.name, alt=drawing.alt)
-        span = "page" if drawing.size[0] >= WIDE[0] else "column"
-        return Panel(title=drawing.title, note=drawing.note, role="", svg=svg, span=span)
-
-    panels = tuple(panel(drawing) for drawing in group.drawings)
-    return Plate(name=group.name, caption=group.caption, marks=group.marks, panels=panels)
-
-
-def _rendered(
-    results: Row, sections: Sequence[Section], pictures: Mapping[str, Picture], run_dir: Path
-) -> str:
-    sentences, tiles = _WORDS[results["kind"]]
-    shown = [
-        {
-            "name": section.name,
-            "title": section.title,
-            "question": section.question,
-            "pictures": [pictures[one.name] for one in section.animations],
-            "plates": [_plate(group) for group in section.groups],
-            "lines": section.lines,
-            "first": section.first,
-            "caption": section.caption,
-            "note": section.note,
-        }
-        for section in sections
-    ]
-    return page.fill(
-        "simulation.html",
-        {
-            "title": str(results.get("title") or "bayespin simulation"),
-            "simulation": str(results.get("simulation") or MISSING),
-            "study_hash": str(results.get("study_hash") or MISSING),
-            "quick": False,
-            "warnings": warnings_of(results),
-            "sentences": sentences(results),
-            "tiles": tiles(results),
-            "sections": shown,
-            "files": [(n, what) for n, what in _FILES.items() if (run_dir / n).exists()],
-            "facts": _facts(results),
-        },
-    )
-
-
 def warnings_of(results: Row) -> list[str]:
     """Return what a reader must know first: failed trajectories, and remarks of the physics."""
     found = []
@@ -172,11 +93,10 @@ def warnings_of(results: Row) -> list[str]:
     return [*found, *map(str, results.get("remarks") or ()), *sorted(said)]
 
 
-def _facts(results: Row) -> list[tuple[str, str]]:
-    """Return the provenance as name and value, without what is not known."""
-    run, origin = results.get("run") or {}, results.get("provenance") or {}
-    wall = known(origin.get("wall_time_s"))
-    told = {
+def _facts(results: Row) -> dict[str, Any]:
+    """Return how the run was made."""
+    run = results.get("run") or {}
+    return {
         "simulation": f"{results.get('simulation')} ({results.get('study_hash')})",
         "duration": quantity(run.get("duration"), "s"),
         "time step": quantity(results.get("time_step_s"), "s"),
@@ -184,14 +104,4 @@ def _facts(results: Row) -> list[tuple[str, str]]:
         "temperature": quantity(run.get("temperature"), "K"),
         "precision": f"{run.get('dtype')} on {run.get('device')}",
         "seed": run.get("seed"),
-        "started": origin.get("started"),
-        "wall time": None if wall is None else f"{figures(wall)} s",
-        "bayespin": " · ".join(str(origin[k]) for k in ("bayespin", "commit") if origin.get(k)),
-        "python": origin.get("python"),
-        "torch": origin.get("torch"),
-        "numpy": origin.get("numpy"),
-        "platform": origin.get("platform"),
-        "processor": origin.get("cpu"),
-        "threads": origin.get("threads"),
     }
-    return [(name, str(value)) for name, value in told.items() if value is not None and value != ""]

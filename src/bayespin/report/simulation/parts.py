@@ -1,71 +1,14 @@
-"""What the page of a simulation is made of: drawings, animations, tables, in sections."""
+"""What pages of several kinds of simulation show: recorded quantities over time."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import xarray
 from matplotlib.figure import Figure
 
-from bayespin.report.plates import PANEL, Draw, Mark
+from bayespin.report.plates import Mark
+from bayespin.report.sections import Drawing, Group
 from bayespin.report.simulation.figures import SYMBOLS, mark_pulses, over_time
-from bayespin.report.tables import Line
-
-WIDE: Final = (736, 250)
-"""Width and height of a drawing over the whole page, in CSS pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """One drawing: the page shows it, and a file in figures/ holds it."""
-
-    name: str
-    title: str
-    note: str
-    alt: str
-    draw: Draw
-    size: tuple[float, float] = PANEL
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Drawings that share a legend and a caption."""
-
-    name: str
-    caption: str
-    drawings: tuple[Drawing, ...]
-    marks: tuple[Mark, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Animation:
-    """A figure that changes from frame to frame: a GIF beside the page, and inside it."""
-
-    name: str
-    """Of the file, without .gif."""
-    caption: str
-    alt: str
-    begin: Callable[[Figure], Callable[[int], object]]
-    """Draws the first frame and returns what changes it into frame k."""
-    frames: int
-    size: tuple[float, float] = WIDE
-    seconds_per_frame: float = 0.12
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """One section of the page."""
-
-    name: str
-    title: str
-    question: str
-    animations: tuple[Animation, ...] = ()
-    groups: tuple[Group, ...] = ()
-    lines: tuple[Line, ...] = ()
-    first: str = ""
-    caption: str = ""
-    note: str = ""
-
 
 BAND: Final = (
     Mark(kind="line", role="spintronic", label="median"),

@@ -10,6 +10,7 @@ from bayespin.report.formatting import count, decimals, percent, prefixed, quant
 from bayespin.report.naming import known
 from bayespin.report.palette import colour
 from bayespin.report.plates import Mark
+from bayespin.report.sections import WIDE, Animation, Drawing, Group, Section
 from bayespin.report.simulation.figures import (
     final_positions,
     mark_notches,
@@ -19,15 +20,7 @@ from bayespin.report.simulation.figures import (
 )
 from bayespin.report.simulation.films import first_layer
 from bayespin.report.simulation.magnetisation import add_colour_scale, magnetisation_map, paint
-from bayespin.report.simulation.parts import (
-    BAND,
-    PULSES,
-    WIDE,
-    Animation,
-    Drawing,
-    Group,
-    Section,
-)
+from bayespin.report.simulation.parts import BAND, PULSES
 from bayespin.report.tables import Cell, Line
 from bayespin.report.verdict import Tile
 

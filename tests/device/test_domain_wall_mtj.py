@@ -6,8 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayespin.device import domain_wall_mtj as device
-from bayespin.device.domain_wall_mtj import DomainWallMtj
+from bayespin.device.domain_wall_mtj import DomainWallMtj, WritePulse
 from bayespin.physics import domain_wall
+
+PULSE = WritePulse(
+    current_density=5e11, duration=3e-9, metal_thickness=5e-9, metal_resistivity=2e-6
+)
 
 
 def track(**changes):
@@ -24,6 +28,12 @@ def track(**changes):
         "levels": 16,
         "placement_error": 0.25,
         "missed_step_probability": 1e-3,
+        "double_step_probability": 2e-3,
+        "notch_spread": 0.1,
+        "cycle_spread": 0.05,
+        "barrier": 2e-19,
+        "attempt_rate": 1e10,
+        "write": PULSE,
     }
     return DomainWallMtj(**{**settings, **changes})
 
@@ -81,6 +91,20 @@ def test_linear_conductance_is_that_of_the_wall_profile():
     torch.testing.assert_close(device.parallel_fraction(track(), levels), exact, atol=1e-4, rtol=0)
 
 
+def test_pulse_by_hand():
+    """energy.md §2.5: 2 µΩm, 50 × 5 × 500 nm, 5e11 A/m², 3 ns: 188 fJ; 300 × 40 nm: 90 fJ."""
+    assert track(length=500e-9, width=50e-9).pulse_energy == pytest.approx(187.5e-15)
+    assert track().pulse_energy == pytest.approx(90e-15)
+    assert track().pulse_time == 3e-9
+    assert track().step_errors() == (1e-3, 2e-3)
+
+
+def test_retention_by_hand():
+    """2e-19 J is 48.287 kT at 300 K: e^48.287/10 GHz = 9.35e10 s, 3,000 years; 100 at 320 K."""
+    held = [track().retention_time(kelvin) for kelvin in (300.0, 320.0)]
+    assert held == pytest.approx([9.35e10, 4.57e9], rel=5e-3)
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
@@ -88,6 +112,12 @@ def test_linear_conductance_is_that_of_the_wall_profile():
         ({"levels": 1}, "`levels` must be at least 2"),
         ({"placement_error": -0.1}, "`placement_error` must not be negative"),
         ({"missed_step_probability": 1.0}, r"must lie in \[0, 1\)"),
+        (
+            {"double_step_probability": 0.9995},
+            "must add up to less than 1, but are 0.001 and 0.9995",
+        ),
+        ({"cycle_spread": -0.1}, "`cycle_spread` must not be negative"),
+        ({"attempt_rate": 0.0}, "`attempt_rate` must be positive"),
         ({"length": 50e-9}, "`length` must exceed two dead zones, 5.84e-08 m"),
         ({"uniaxial_anisotropy": 3e5}, "must exceed the shape anisotropy"),
     ],

@@ -1,15 +1,38 @@
 """The multi-bit junction: a level of a domain wall in, a conductance out.
 
 A junction over a notched track with one wall. Its conductance is linear in the wall position
-between the dead zones at the ends, where no wall can be held.
+between the dead zones at the ends, where no wall can be held. A pulse of current in the metal under
+the track moves the wall by one notch, or fails to.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
+from bayespin.constants import BOLTZMANN
 from bayespin.physics import domain_wall, transport
 from bayespin.shapes import Float, Int, Tensor
 from bayespin.units import Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePulse:
+    """A rectangular pulse of current along the metal under the track: one notch for one pulse.
+
+    Raises:
+        ValueError: a quantity that is not positive.
+    """
+
+    current_density: Annotated[float, Unit("A/m2")]
+    """J, in the metal."""
+    duration: Annotated[float, Unit("s")]
+    metal_thickness: Annotated[float, Unit("m")]
+    metal_resistivity: Annotated[float, Unit("Ohm m")]
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, but is {getattr(self, name):g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,24 +60,38 @@ class DomainWallMtj:
     placement_error: float
     """Standard deviation of the wall position, in levels."""
     missed_step_probability: float
-    """That a write ends one notch too few or too many, either equally likely."""
+    """That a pulse leaves the wall where it was."""
+    double_step_probability: float
+    """That a pulse carries the wall two notches."""
+    notch_spread: float
+    """Standard deviation of a notch from its place, in levels: drawn once per device and notch."""
+    cycle_spread: float
+    """Standard deviation of a wall within its notch, in levels: drawn at every write."""
+    barrier: Annotated[float, Unit("J")]
+    """E between neighbouring notches."""
+    attempt_rate: Annotated[float, Unit("Hz")]
+    """Γ0, with which heat tries the barrier, both ways together."""
+    write: WritePulse
 
     def __post_init__(self) -> None:
         positive = ("length", "width", "thickness", "tmr", "half_voltage", "resistance_area",
-                    "exchange", "saturation_magnetisation")  # fmt: skip
+                    "exchange", "saturation_magnetisation", "attempt_rate")  # fmt: skip
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name):g}.")
         if self.levels < 2:
             raise ValueError(f"`levels` must be at least 2, but is {self.levels}.")
-        if not self.placement_error >= 0:
+        for name in ("placement_error", "notch_spread", "cycle_spread", "barrier"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name):g}.")
+        for name in ("missed_step_probability", "double_step_probability"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1), but is {getattr(self, name):g}.")
+        if self.missed_step_probability + self.double_step_probability >= 1:
             raise ValueError(
-                f"`placement_error` must not be negative, but is {self.placement_error:g}."
-            )
-        if not 0 <= self.missed_step_probability < 1:
-            raise ValueError(
-                f"`missed_step_probability` must lie in [0, 1), but is "
-                f"{self.missed_step_probability:g}."
+                f"`missed_step_probability` and `double_step_probability` must add up to less "
+                f"than 1, but are {self.missed_step_probability:g} and "
+                f"{self.double_step_probability:g}."
             )
         if not self.length > 2 * dead_zone(self):
             raise ValueError(
@@ -66,6 +103,35 @@ class DomainWallMtj:
     def area(self) -> float:
         """Length times width, m²."""
         return self.length * self.width
+
+    @property
+    def pulse_time(self) -> float:
+        """Duration of a write pulse, s."""
+        return self.write.duration
+
+    @property
+    def pulse_energy(self) -> float:
+        """E = ρ J² (w t_HM L) t_pulse, heat of a pulse in the metal under the track, in joules.
+
+        Symbols: ρ resistivity (Ω m), t_HM thickness (m) of the metal; J current density (A/m²); w
+        width, L length of the track (m). The magnet carries no current; leads, switch and driver
+        are priced with the array.
+        """
+        pulse = self.write
+        volume = self.area * pulse.metal_thickness
+        return pulse.metal_resistivity * pulse.current_density**2 * volume * pulse.duration
+
+    def step_errors(self) -> tuple[float, float]:
+        """Return the probabilities that a pulse moves the wall by none, and by two notches."""
+        return self.missed_step_probability, self.double_step_probability
+
+    def retention_time(self, temperature: float) -> float:
+        """Return exp(E/kT)/Γ0, the mean time in seconds until heat moves a wall by a notch.
+
+        Symbols: E `barrier` (J); k Boltzmann's constant; T temperature (K); Γ0 `attempt_rate`
+        (1/s). The rate of `wall_pinning.escape_rate` to both sides; inside the track.
+        """
+        return math.exp(self.barrier / (BOLTZMANN * temperature)) / self.attempt_rate
 
 
 def dead_zone(track: DomainWallMtj) -> float:

@@ -282,6 +282,7 @@ def test_studies_lists_what_can_be_run_with_its_title(command):
     lines = [line.split(maxsplit=2) for line in output.splitlines()]
     listed = [("run", name) for name in load.resource_names("studies")]
     listed += [("simulate", name) for name in load.resource_names("simulations")]
+    listed += [("characterize", name) for name in load.resource_names("characterisations")]
     assert [(verb, name) for verb, name, _ in lines] == listed
     assert all(len(title) > 10 for *_, title in lines)
 

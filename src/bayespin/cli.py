@@ -7,7 +7,8 @@ import contextlib
 import errno
 import logging
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,48 +69,60 @@ def simulate(
 ) -> None:
     """Simulate an ensemble of macrospins, films or walls; write a run folder with a report."""
     from bayespin.report.simulation import page, table
-    from bayespin.study.run import Watch
     from bayespin.study.simulation import schema
     from bayespin.study.simulation.run import prepare, run_simulation
-    from bayespin.study.store import read_results
 
-    chosen = schema.read(*_content(simulation, set if set is not None else [], "simulation"))
-    prepared = prepare(chosen, out)
-    folder = prepared.folder
-    again = folder.finished and not force
-    try:
-        with _bars() as progress:
-            watch = Watch(progress=progress, workers=_cores())
-            final = run_simulation(prepared, force=force, watch=watch, report=page.write)
-    except KeyboardInterrupt:  # here, since typer would end without a word
-        typer.echo(_interrupted(force, folder.finished), err=True)
-        raise typer.Exit(130) from None
-    results = read_results(final)
-    title = ", ".join(filter(None, (results["title"], "finished earlier" if again else "")))
-    _print(table.table(results), title)
-    typer.echo(f"Report: {final / 'report.html'}")
+    changes = set if set is not None else []
+    prepared = prepare(schema.read(*_content(simulation, changes, "simulation")), out)
+    carry_out = partial(run_simulation, prepared, force=force, report=page.write)
+    _ensembles(carry_out, prepared.folder, force, table.table)
+
+
+@app.command()
+def characterize(
+    characterisation: Annotated[
+        str, typer.Argument(help="A shipped characterisation's name, or a TOML file.")
+    ],
+    out: Out = Path("runs"),
+    force: Force = False,
+    set: Set = None,
+) -> None:
+    """Sweep a device through its settings; write its table with error bars and a report."""
+    from bayespin.report.characterisation import page
+    from bayespin.study.characterisation import schema
+    from bayespin.study.characterisation.run import prepare, run_characterisation
+
+    changes = set if set is not None else []
+    prepared = prepare(schema.read(*_content(characterisation, changes, "characterisation")), out)
+    carry_out = partial(run_characterisation, prepared, force=force, report=page.write)
+    _ensembles(carry_out, prepared.folder, force, page.table)
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A finished run's folder.")],
 ) -> None:
-    """Draw report.html of a finished run of a study or a simulation again."""
+    """Draw report.html of a finished run of any kind again."""
     from bayespin.report import page
+    from bayespin.report.characterisation import page as characterisation_page
     from bayespin.report.simulation import page as simulation_page
 
-    write = simulation_page.write if "kind" in page.read(folder) else page.write
+    kind, write = page.read(folder).get("kind"), page.write
+    if kind is not None:
+        characterised = kind in characterisation_page.KINDS
+        write = characterisation_page.write if characterised else simulation_page.write
     typer.echo(f"Report: {write(folder)}")
 
 
 @app.command()
 def studies() -> None:
-    """List the studies and the simulations of the package."""
+    """List the studies, the simulations and the characterisations of the package."""
     from bayespin.load import read_resource, resource_names
 
-    for kind, verb in (("studies", "run"), ("simulations", "simulate")):
+    verbs = {"studies": "run", "simulations": "simulate", "characterisations": "characterize"}
+    for kind, verb in verbs.items():
         for name in resource_names(kind):
-            typer.echo(f"{verb:9s}{name:22s}{read_resource(kind, name)['title']}")
+            typer.echo(f"{verb:13s}{name:22s}{read_resource(kind, name)['title']}")
 
 
 @app.command()
@@ -119,6 +132,26 @@ def doctor() -> None:
 
     for name, finding in findings():
         typer.echo(f"{name:16s} {finding}")
+
+
+def _ensembles(
+    carry_out: Callable[..., Path], folder: Any, force: bool, table: Callable[[Any], Any]
+) -> None:
+    """Run what is prepared with bars of progress, and print its table."""
+    from bayespin.study.run import Watch
+    from bayespin.study.store import read_results
+
+    again = folder.finished and not force
+    try:
+        with _bars() as progress:
+            final = carry_out(watch=Watch(progress=progress, workers=_cores()))
+    except KeyboardInterrupt:  # here, since typer would end without a word
+        typer.echo(_interrupted(force, folder.finished), err=True)
+        raise typer.Exit(130) from None
+    results = read_results(final)
+    title = ", ".join(filter(None, (results["title"], "finished earlier" if again else "")))
+    _print(table(results), title)
+    typer.echo(f"Report: {final / 'report.html'}")
 
 
 def _interrupted(force: bool, finished: bool) -> str:
@@ -144,7 +177,7 @@ def _content(name: str, changes: list[str], kind: str) -> tuple[dict[str, Any], 
     if name.endswith(".toml") or "/" in name:
         content, where = read_toml(Path(name)), name
     else:
-        folder = "studies" if kind == "study" else "simulations"
+        folder = "studies" if kind == "study" else f"{kind}s"
         content, where = read_resource(folder, name), f"{kind} {name}"
     for change in changes:
         path, equals, value = change.partition("=")

@@ -1,0 +1,106 @@
+"""The sections of a characterisation's file: plain frozen dataclasses, in SI."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from bayespin.study.simulation.sections import require
+from bayespin.units import Unit, format_quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The junction: a preset's, with what is changed in it."""
+
+    preset: str = "easyplane-50nm"
+    """Name of a shipped preset; the fields below change it where given."""
+    saturation_magnetisation: Annotated[float | None, Unit("A/m")] = None
+    """M_s at the reference temperature."""
+    diameter: Annotated[float | None, Unit("m")] = None
+    """Of the disk."""
+    thickness: Annotated[float | None, Unit("m")] = None
+    """Of the free layer."""
+    damping: float | None = None
+    """Gilbert damping α."""
+
+    def __post_init__(self) -> None:
+        require(self, positive="saturation_magnetisation diameter thickness damping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What is swept: every setting at every temperature, and the other lists about a middle.
+
+    The first temperature and the first of `stray_fields`, `read_voltages` and
+    `in_plane_anisotropies` are the operating point of the table. The other values of these three
+    are taken one list at a time, at the first temperature.
+    """
+
+    settings: Annotated[tuple[float, ...], Unit("J/m2")] = ()
+    """K_i at the reference temperature; the preset's levels if not given."""
+    gate_voltages: Annotated[tuple[float, ...], Unit("V")] = ()
+    """Instead of settings: voltages of a volatile gate, each of which shifts K_i."""
+    levels: int | None = None
+    """Instead of both: how many of the preset's levels, evenly chosen."""
+    temperatures: Annotated[tuple[float, ...], Unit("K")] = (300.0,)
+    """Of the device."""
+    read_windows: Annotated[tuple[float, ...], Unit("s")] = (1e-9, 3e-9, 10e-9, 30e-9)
+    """Over which a read averages."""
+    stray_fields: Annotated[tuple[float, ...], Unit("T")] = (0.0,)
+    """Along the reference."""
+    read_voltages: Annotated[tuple[float, ...], Unit("V")] = (0.0,)
+    """Over the junction while it is read: shift K_i."""
+    in_plane_anisotropies: Annotated[tuple[float, ...], Unit("T")] = (0.0,)
+    """Anisotropy field of an out-of-round pillar."""
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("settings", "gate_voltages", "levels") if getattr(self, n)]
+        if len(given) > 1:
+            raise ValueError(f"`{given[1]}` must be left out beside `{given[0]}`, but is given.")
+        if self.levels is not None and self.levels < 2:
+            raise ValueError(f"`levels` must be at least 2, but is {self.levels}.")
+        for name, unit in (("temperatures", "K"), ("read_windows", "s")):
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"`{name}` must hold at least one value, but is empty.")
+            if not min(values) > 0:
+                said = format_quantity(min(values), unit)
+                raise ValueError(f"`{name}` must be positive, but holds {said}.")
+        for name in ("stray_fields", "read_voltages", "in_plane_anisotropies"):
+            if not getattr(self, name):
+                raise ValueError(f"`{name}` must hold at least one value, but is empty.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PillarRun:
+    """How long the ensemble runs."""
+
+    replicas: int = 1024
+    """Independent macrospins at each operating point."""
+    duration: Annotated[float, Unit("s")] = 200e-9
+    """Time that each is recorded."""
+    seed: int = 0
+    """Decides all random numbers."""
+
+    def __post_init__(self) -> None:
+        require(self, positive="replicas duration")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"`seed` must be 0 to 2^32 − 1, but is {self.seed}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmTwin:
+    """The same disk as a film of cells, at some of the settings and the first temperature."""
+
+    cell: Annotated[float, Unit("m")] = 5e-9
+    """Side of a cell along x and y."""
+    exchange: Annotated[float, Unit("J/m")] = 15e-12
+    """Stiffness A, which a macrospin has not."""
+    settings: int = 4
+    """How many of the settings, evenly chosen."""
+    replicas: int = 32
+    """Independent films at each setting."""
+    duration: Annotated[float, Unit("s")] = 50e-9
+    """Time that each is recorded."""
+
+    def __post_init__(self) -> None:
+        require(self, positive="cell exchange settings replicas duration")

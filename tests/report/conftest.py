@@ -75,6 +75,8 @@ def row(model: str, where: str, sampling: str, reads: int) -> dict[str, Any]:
         "auroc_epistemic": None if model == "dnn" else 0.963, "auroc_total": 0.941,
         "energy_j": total if priced else None, "latency_s": 2.31e-3 if priced else None,
         "area_m2": 3.42e-7 if priced else None,
+        "programming_energy_j": 4.1e-8 if priced else None,
+        "programming_time_s": 0.021 if priced else None,
         "breakdown": {
             "energy_j": dict(ENERGY),
             "energy_by_layer_j": {name: part * total for name, part in layers.items()},
@@ -151,7 +153,7 @@ def made_up(quick: bool = False) -> dict[str, Any]:
         for k, r in enumerate(rows)
     ]
     return {
-        "schema_version": 1, "study": "fashion-mnist-quick" if quick else "fashion-mnist",
+        "schema_version": 2, "study": "fashion-mnist-quick" if quick else "fashion-mnist",
         "study_hash": "1a2b3c4d", "quick": quick,
         "title": "Fashion-MNIST on a spintronic Bayesian chip",
         "preset": {"name": "easyplane-50nm", "hash": "0123456789ab"},
@@ -164,6 +166,9 @@ def made_up(quick: bool = False) -> dict[str, Any]:
         },
         "mapping": mapping(),
         "sigma": {name: histogram(median) for name, (*_, median) in LAYERS.items()},
+        "weights": {name: pairs(median) for name, (*_, median) in LAYERS.items()},
+        "programming": [programming(name, i * o) for name, (i, o, *_) in LAYERS.items()],
+        "device": device(),
         "examples": [
             example("trousers", 1, "clean", 0.03), example("shirt", 0, "clean", 0.55),
             example("shoe", 7, "clean", 0.2), example("trousers", 1, "blend 0.5", 0.5),
@@ -187,6 +192,56 @@ def mapping() -> list[dict[str, Any]]:
          "adc_clipped": 0.00012, "weights": i * o}
         for name, (i, o, t, _) in LAYERS.items()
     ]  # fmt: skip
+
+
+def pairs(median: float) -> dict[str, Any]:
+    """Return weights around zero whose σ grows towards small |μ|, and what a cell holds of them."""
+    means, sigmas = np.linspace(-1.1, 1.1, 41), np.geomspace(0.006, 0.5, 33)
+    mean, sigma = (means[1:] + means[:-1]) / 2, np.sqrt(sigmas[1:] * sigmas[:-1])
+    spread = np.exp(-((np.log(sigma / median) / 0.4) ** 2) / 2)[:, None]
+    counts = np.floor(90 * spread * np.exp(-((mean / 0.25) ** 2) / 2)).astype(int)
+    return {
+        "mean_edges": means.tolist(), "sigma_edges": sigmas.tolist(), "counts": counts.tolist(),
+        "weight_max": 0.7, "held": np.geomspace(0.4 * median, 0.118, 16).tolist(),
+        "mean_error": np.linspace(0.004, 0.007, 16).tolist(), "held_share": 0.94,
+    }  # fmt: skip
+
+
+def programming(layer: str, cells: int) -> dict[str, Any]:
+    """Return what programming one layer took, and what it left."""
+    level = np.arange(16)
+    tracks, pillars = np.exp(-level / 4), np.exp(-(((level - 6) / 4) ** 2))
+    return {
+        "layer": layer, "cells": cells, "pulses": {"pillars": 9.4 * cells, "tracks": 6.2 * cells},
+        "verify_reads": 31.0 * cells, "time_s": 1.3e-5 * cells,
+        "energy_j": {"gate pulses": 2e-14 * cells, "wall pulses": 3e-13 * cells,
+                     "verify reads": 1e-13 * cells},
+        "mean": {"rms": 0.0072, "largest": 0.031, "verified": cells - 2,
+                 "failed": {"attempts exhausted": 2}},
+        "sigma": {"rms": 0.021, "largest": 0.24, "verified": cells - 3,
+                  "failed": {"beyond the device": 0, "dead gate": 3}},
+        "endurance_used": {"pillars": [9.4e-9, 4e-8], "tracks": [6.2e-12, 3e-11]},
+        "levels": {name: np.round(2 * cells * shape / shape.sum()).astype(int).tolist()
+                   for name, shape in (("tracks", tracks), ("pillars", pillars))},
+    }  # fmt: skip
+
+
+def device() -> dict[str, Any]:
+    """Return σ and τ of a device against its setting, and a table with errors beside them."""
+
+    def law(setting: np.ndarray) -> dict[str, Any]:
+        field = 0.02 + 900 * (1.1273e-3 - setting)
+        return {"setting": setting.tolist(), "sigma": (3e-7 / np.sqrt(field)).tolist(),
+                "tau": (2.8e-10 / field).tolist()}  # fmt: skip
+
+    points = law(np.linspace(0.4894e-3, 1.1273e-3, 9))
+    errors = {f"{name}_error": [0.04 * v for v in points[name]] for name in ("sigma", "tau")}
+    return {
+        "setting_unit": "J/m2", "temperature": 300.0, "source": "table easyplane-50nm",
+        "levels": law(np.linspace(0.4894e-3, 1.1273e-3, 16)), "points": {**points, **errors},
+        "curve": law(np.linspace(0.4894e-3, 1.1273e-3, 81)),
+        "law": law(np.linspace(0.4894e-3, 1.1273e-3, 81)),
+    }  # fmt: skip
 
 
 def checks() -> list[dict[str, Any]]:

@@ -213,8 +213,8 @@ def test_write_puts_the_page_beside_the_results(tmp_path, one_of_each):
     [
         (None, "must hold a readable results.json"),
         ("{", "must be JSON"),
-        ("[]", "must be 1, but is None"),
-        ('{"schema_version": 2}', "must be 1, but is 2"),
+        ("[]", "must be 1 or 2, but is None"),
+        ('{"schema_version": 3}', "must be 1 or 2, but is 3"),
     ],
 )
 def test_write_refuses_what_it_cannot_read(tmp_path, content, sentence):

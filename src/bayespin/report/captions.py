@@ -27,3 +27,20 @@ SIGMA: Final = (
     "than they learned, weights above it less; the programmed line shows where they end up, level "
     "steps and placement error included."
 )
+DEVICE: Final = (
+    "The device that a weight's spread comes from, at {temperature}\u00a0K: the standard deviation "
+    "of its conductance at one instant, and the time in which a read forgets the one before. A "
+    "read averages over its window, so slow levels keep more of their spread than fast ones. "
+    "Numbers from {source}."
+)
+HELD: Final = (
+    "Where a weight lies inside the frame, the cell holds its σ to half a level and its μ to the "
+    "error of writing. Beyond the dashed line the cell's Gaussian differs from the trained one by "
+    "more than 0.1\u00a0nat: above and below because σ runs out, to the sides because μ is "
+    "clipped, and near the floor because the error of μ weighs against a small σ."
+)
+LEVELS: Final = (
+    "How many devices of the chip ended at each level. A heap at one end of the spread's levels is "
+    "weights that ask for more than the device has; tracks heap at the level that their pairs rest "
+    "at."
+)

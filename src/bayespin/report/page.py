@@ -13,6 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from bayespin.load import InputError
+from bayespin.report.cell_plates import device_plate, held_plate, levels_plate
 from bayespin.report.examples import examples
 from bayespin.report.formatting import MISSING, area, count, figures, quantity
 from bayespin.report.naming import CHIP, find_row, known
@@ -25,11 +26,20 @@ from bayespin.report.plates import (
 )
 from bayespin.report.reference import CITATION, DOI, OOD_SET
 from bayespin.report.shares import shares
-from bayespin.report.tables import baseline_lines, mapping_lines, result_lines, seed_lines
-from bayespin.report.verdict import check_summary, checks, sentences, tiles
+from bayespin.report.tables import (
+    baseline_lines,
+    mapping_lines,
+    programming_lines,
+    result_lines,
+    seed_lines,
+)
+from bayespin.report.verdict import check_summary, checks, programming, sentences, tiles
 
-SCHEMA_VERSION: Final = 1
-"""The `schema_version` of results.json that this page can read."""
+SCHEMA_VERSIONS: Final = (1, 2)
+"""Values of `schema_version` in a results.json that this page can read.
+
+1 lacks what programming took and left, the map of (μ, σ), and the device.
+"""
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -88,9 +98,10 @@ def read(run_dir: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"File `{source}` must be JSON, but is not: {error}.") from None
     version = results.get("schema_version") if isinstance(results, dict) else None
-    if version != SCHEMA_VERSION:
+    if version not in SCHEMA_VERSIONS:
+        known_versions = " or ".join(map(str, SCHEMA_VERSIONS))
         raise InputError(
-            f"Field `schema_version` of `{source}` must be {SCHEMA_VERSION}, but is {version!r}; "
+            f"Field `schema_version` of `{source}` must be {known_versions}, but is {version!r}; "
             f"run the study again with this version of bayespin."
         )
     return results
@@ -152,7 +163,12 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "ladder": ood_plate(results),
         "entropy": entropy_plate(results),
         "sigma": sigma_plate(results),
+        "held": held_plate(results),
         "mapping": mapping_lines(results.get("mapping") or ()),
+        "device": device_plate(results),
+        "levels": levels_plate(results),
+        "programming": programming_lines(results.get("programming") or ()),
+        "programming_said": programming(results),
         "shares": shares(chip),
         "baselines": baseline_lines(results, chip),
         "chip_energy": quantity((chip or {}).get("energy_j"), "J"),

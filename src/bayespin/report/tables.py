@@ -102,6 +102,42 @@ def mapping_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
     return lines
 
 
+def programming_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Return one line for each layer: what programming took, and what it left."""
+    lines = []
+    for entry in entries:
+        cells = known(entry.get("cells"))
+        pulses, worn = entry.get("pulses") or {}, entry.get("endurance_used") or {}
+        told = (
+            Cell(column="Pulses a weight", value=figures(_over(sum(pulses.values()), cells)),
+                 below=tuple(f"{name} {figures(_over(n, cells))}" for name, n in pulses.items())),
+            Cell(column="Verify reads a weight",
+                 value=figures(_over(entry.get("verify_reads"), cells))),
+            Cell(column="Energy", value=quantity(sum((entry.get("energy_j") or {}).values()), "J")),
+            Cell(column="Time", value=quantity(entry.get("time_s"), "s")),
+            *(_residual(entry.get(name) or {}, column)
+              for name, column in (("mean", "μ error, of w_max"), ("sigma", "σ error, relative"))),
+            Cell(column="Endurance used",
+                 value=figures(max((pair[1] for pair in worn.values()), default=None), 2)),
+        )  # fmt: skip
+        lines.append(Line(name=str(entry.get("layer")), role="", detail="", cells=told))
+    return lines
+
+
+def _over(value: object, cells: float | None) -> float | None:
+    number = known(value)
+    return None if number is None or not cells else number / cells
+
+
+def _residual(residual: Mapping[str, Any], column: str) -> Cell:
+    """Return an rms error, and below it its largest value and the loops that did not converge."""
+    failed = residual.get("failed") or {}
+    largest = known(residual.get("largest"))
+    below = () if largest is None else (f"largest {percent(largest, 1)}",)
+    short = tuple(f"{count(n)} {reason}" for reason, n in failed.items() if n)
+    return Cell(column=column, value=percent(residual.get("rms")), below=(*below, *short))
+
+
 def seed_lines(rows: Sequence[Row]) -> list[Line]:
     """Return one line for each seed and row."""
     return [

@@ -100,6 +100,22 @@ def _energy(chip: Row) -> str:
     return f"{said} and takes {quantity(chip['latency_s'], 's')}."
 
 
+def programming(results: Mapping[str, Any]) -> str:
+    """Return what programming the chip costs once, and per prediction over its use."""
+    chip = find_row(results.get("rows") or (), CHIP) or {}
+    once, seconds = known(chip.get("programming_energy_j")), chip.get("programming_time_s")
+    if once is None:
+        return ""
+    said = f"Programming the chip costs {quantity(once, 'J')} and takes {quantity(seconds, 's')}"
+    each = known(chip.get("energy_j"))
+    if not each:
+        return f"{said}."
+    return (
+        f"{said}, as much as {figures(once / each)} predictions; over a million predictions it "
+        f"adds {quantity(once / 1e6, 'J')} to each."
+    )
+
+
 def tiles(results: Mapping[str, Any]) -> list[Tile]:
     """Return the four headline numbers of the spintronic chip."""
     rows: Sequence[Row] = results.get("rows") or ()

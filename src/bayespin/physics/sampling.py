@@ -254,7 +254,7 @@ def statistics(found: Trajectories, name: str, laws: Sequence[Law] | None = None
         _of_point(series[:, point], sound[point], interval, None if laws is None else laws[point])
         for point in range(len(sound))
     ]
-    return _merged(each, lambda values: torch.stack(values).reshape(points))
+    return merged(each, lambda values: torch.stack(values).reshape(points))
 
 
 def _of_point(series: Tensor, sound: Tensor, interval: float, law: Law | None) -> Statistics:
@@ -283,7 +283,7 @@ def _time_or_nan(series: Tensor, interval: float) -> Estimate:
         return Estimate(value=unknown, standard_error=unknown, effective_samples=unknown)
 
 
-def _merged(each: Sequence[Any], merge: Callable[[list[Tensor]], Tensor]) -> Any:
+def merged(each: Sequence[Any], merge: Callable[[list[Tensor]], Tensor]) -> Any:
     """Return one nest of estimates from several of the same form."""
     first = each[0]
     if first is None:
@@ -291,7 +291,7 @@ def _merged(each: Sequence[Any], merge: Callable[[list[Tensor]], Tensor]) -> Any
     if isinstance(first, Tensor):
         return merge(list(each))
     parts = {
-        field.name: _merged([getattr(one, field.name) for one in each], merge)
+        field.name: merged([getattr(one, field.name) for one in each], merge)
         for field in dataclasses.fields(first)
     }
     return type(first)(**parts)
@@ -299,7 +299,7 @@ def _merged(each: Sequence[Any], merge: Callable[[list[Tensor]], Tensor]) -> Any
 
 def joined(parts: Sequence[Statistics], order: Int[Tensor, " points"]) -> Statistics:
     """Return statistics of runs with one axis of points as one, its points in the given order."""
-    return _merged(parts, lambda values: torch.cat(values)[order])
+    return merged(parts, lambda values: torch.cat(values)[order])
 
 
 @dataclass(frozen=True, kw_only=True)

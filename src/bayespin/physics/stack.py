@@ -9,7 +9,7 @@ import torch
 from bayespin.constants import BOLTZMANN, GYROMAGNETIC_RATIO
 from bayespin.numerics.quadrature import LogDensity
 from bayespin.physics.free_layer import FreeLayer
-from bayespin.physics.macrospin import Macrospins
+from bayespin.physics.macrospin import SPLITTING_ANGLE, Macrospins
 from bayespin.shapes import Bool, Float, Tensor
 
 Orientation = Literal["easy-plane", "perpendicular"]
@@ -141,6 +141,7 @@ def macrospins(points: StackPoints, time_step: float) -> Macrospins:
         applied_field=field if bool(field.any()) else 0.0,
         temperature=(points.each("temperature") * scale)[:, None],
         time_step=time_step,
+        stable_angle=SPLITTING_ANGLE,
     )
 
 

@@ -5,12 +5,21 @@ layer under an in-plane reference (u = m_x). Here Δ = |K_eff|V/kT is the stabil
 b = M_s V B/kT the Zeeman energy of a field B along u, both without dimension.
 """
 
+import functools
 import math
 
 import torch
 
 from bayespin.cite import cites
-from bayespin.numerics.quadrature import LogDensity, Shape, Weighted, cumulative, gauss_legendre
+from bayespin.numerics.interpolation import lookup
+from bayespin.numerics.quadrature import (
+    LogDensity,
+    Shape,
+    Weighted,
+    cumulative,
+    gauss_legendre,
+    shape,
+)
 from bayespin.shapes import Float, Tensor
 
 _TAIL = 12.0
@@ -126,18 +135,65 @@ def easy_plane_mean(
     width = (2 * stability).rsqrt()
     centre = field.abs() / (2 * stability)  # odd in b: solve for b >= 0, restore the sign
     low, high = (-1 - centre) / width, (1 - centre) / width
-    inside = high > 0
-    ordinary_high = torch.where(inside, high, torch.ones_like(high))
+    near = high < 6  # of the wall; beyond, what is cut off changes less than 1e-9
+    shift = torch.zeros_like(low).masked_scatter(near, _cut_mean(low[near], high[near]))
+    return torch.sign(field) * (centre + width * shift)
+
+
+def _cut_mean(low: Tensor, high: Tensor) -> Tensor:
+    """Return the mean of a normal law cut to [low, high]."""
+    inside, root = high > 0, math.sqrt(0.5)
+    bound = torch.where(inside, high, torch.ones_like(high))
+    density = torch.exp(-low.square() / 2) - torch.exp(-bound.square() / 2)
+    mean = math.sqrt(2 / math.pi) * density / (torch.erf(bound * root) - torch.erf(low * root))
+    if bool(inside.all()):
+        return mean
+    return torch.where(inside, mean, _tail_mean(low, high.clamp(max=0)))
+
+
+def _tail_mean(low: Tensor, high: Tensor) -> Tensor:
+    """Return the mean of a normal law cut to [low, high], high <= 0: both bounds in one tail."""
     root = math.sqrt(0.5)
-    plain = math.sqrt(2 / math.pi) * (
-        (torch.exp(-low.square() / 2) - torch.exp(-ordinary_high.square() / 2))
-        / (torch.erf(ordinary_high * root) - torch.erf(low * root))
-    )
-    # Centre beyond the wall: both bounds lie in one tail, so factor exp(-high²/2) out.
-    tail_high = torch.where(inside, torch.zeros_like(high), high)
-    ratio = torch.exp((tail_high.square() - low.square()) / 2)
-    scaled = math.sqrt(2 / math.pi) * (
-        (ratio - 1)
-        / (torch.special.erfcx(-tail_high * root) - ratio * torch.special.erfcx(-low * root))
-    )
-    return torch.sign(field) * (centre + width * torch.where(inside, plain, scaled))
+    ratio = torch.exp((high.square() - low.square()) / 2)  # exp(-high²/2) factored out
+    scale = torch.special.erfcx(-high * root) - ratio * torch.special.erfcx(-low * root)
+    return math.sqrt(2 / math.pi) * (ratio - 1) / scale
+
+
+_STABLE, _NODES = 2000.0, 1025
+
+
+@functools.cache
+def _perpendicular_moments() -> tuple[Tensor, Tensor]:
+    """Return ln s√(3 + 2Δ) and the excess kurtosis at equal steps of ln(1 + Δ) up to Δ = 2000."""
+    delta = torch.expm1(torch.linspace(0, math.log1p(_STABLE), _NODES, dtype=torch.float64))
+    moments = shape(perpendicular_law(delta))
+    return (moments.std * (3 + 2 * delta).sqrt()).log(), moments.excess_kurtosis
+
+
+def _position(stability: Tensor) -> Tensor:
+    return stability.log1p() * ((_NODES - 1) / math.log1p(_STABLE))
+
+
+def perpendicular_std(stability: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Return the standard deviation of u = m_x of a perpendicular layer without a field.
+
+    That of `perpendicular_law`, looked up in a table of Δ: within 2e-5 of it for 0 <= Δ <= 2000;
+    s → 1/√(2Δ) at large Δ. Cheap enough for one value per weight.
+    """
+    scaled = lookup(_perpendicular_moments()[0], _position(stability)).exp()
+    return scaled / (3 + 2 * stability).sqrt()
+
+
+def perpendicular_mean(
+    stability: Float[Tensor, "*batch"], field: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """Return the mean of u = m_x of a perpendicular layer in a field along u.
+
+    ⟨u⟩ = bs² + b³κs⁴/6: the first two cumulants of the law without field.
+
+    Symbols: Δ stability factor; b = M_s V B_x/kT; s std, κ excess kurtosis. The law for Δ >= 5 and
+    |b|s² <= 0.2 within 1 %; → B/B_k for Δ ≫ 1.
+    """
+    variance = perpendicular_std(stability).square()
+    kurtosis = lookup(_perpendicular_moments()[1], _position(stability))
+    return field * variance * (1 + field.square() * kurtosis * variance / 6)

@@ -5,7 +5,7 @@ film, K_eff < 0 leaves it in an easy plane.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from scipy import special
@@ -45,6 +45,77 @@ class FreeLayer:
     def volume(self) -> float:
         """πd²t/4, m³."""
         return self.area * self.thickness
+
+
+REFERENCE_TEMPERATURE = 300.0
+"""Temperature in kelvin at which M_s and K_i are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThermalLaw:
+    """How magnetisation and interface anisotropy fall with temperature.
+
+    M_s(T) = M_s(T0) m, K_i(T) = K_i(T0) mⁿ, m = (1 − (T/T*)^{3/2})/(1 − (T0/T*)^{3/2}), T0 = 300 K.
+
+    Raises:
+        ValueError: T* not above 300 K, or a negative exponent.
+    """
+
+    bloch_temperature: Annotated[float, Unit("K")]
+    """T*, where Bloch's law meets zero."""
+    anisotropy_exponent: float
+    """n."""
+
+    def __post_init__(self) -> None:
+        if not self.bloch_temperature > REFERENCE_TEMPERATURE:
+            raise ValueError(
+                f"`bloch_temperature` must exceed {REFERENCE_TEMPERATURE:g} K, but is "
+                f"{self.bloch_temperature:g} K."
+            )
+        if not self.anisotropy_exponent >= 0:
+            raise ValueError(
+                f"`anisotropy_exponent` must not be negative, but is {self.anisotropy_exponent:g}."
+            )
+
+
+@cites("arXiv:2011.02220")
+def magnetisation_ratio(law: ThermalLaw, temperature: float) -> float:
+    """Return M_s(T)/M_s(300 K) of Bloch's law, (1 − (T/T*)^{3/2})/(1 − (300 K/T*)^{3/2}).
+
+    Symbols: T temperature (K); T* `bloch_temperature` (K).
+
+    Source: Ibrahim et al. (2020) for M_s and the power law of K_i at Fe/MgO: Callen and Callen's
+    exponent at ideal interfaces, lower ones with dead layers. Spin waves only, so T below T*/2.
+
+    Raises:
+        ValueError: the temperature is not inside (0, T*).
+    """
+    if not 0 < temperature < law.bloch_temperature:
+        raise ValueError(
+            f"Argument `temperature` must lie inside (0, {law.bloch_temperature:g}) K, but is "
+            f"{temperature:g} K."
+        )
+    now, then = (
+        1 - (t / law.bloch_temperature) ** 1.5 for t in (temperature, REFERENCE_TEMPERATURE)
+    )
+    return now / then
+
+
+def layer_at(layer: FreeLayer, law: ThermalLaw | None, temperature: float) -> FreeLayer:
+    """Return the layer with M_s at a temperature (K); without a law M_s stays as it is."""
+    if law is None:
+        return layer
+    ratio = magnetisation_ratio(law, temperature)
+    return replace(layer, saturation_magnetisation=layer.saturation_magnetisation * ratio)
+
+
+def interface_anisotropy_at(
+    anisotropy: Float[Tensor, "*batch"], law: ThermalLaw | None, temperature: float
+) -> Float[Tensor, "*batch"]:
+    """Return K_i(T) = K_i(300 K) mⁿ in J/m² at a temperature (K); without a law K_i(300 K)."""
+    if law is None:
+        return anisotropy
+    return anisotropy * magnetisation_ratio(law, temperature) ** law.anisotropy_exponent
 
 
 @cites("10.1063/1.1708110", "10.1109/20.102932")

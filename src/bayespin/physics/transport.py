@@ -5,11 +5,15 @@ not.
 """
 
 import math
+from typing import TypeVar
 
 from bayespin.cite import cites
 from bayespin.constants import ELEMENTARY_CHARGE
 from bayespin.physics.free_layer import thermal_energy
 from bayespin.shapes import Float, Tensor
+
+Quantity = TypeVar("Quantity", float, Tensor)
+"""Numbers or tensors, whichever came in."""
 
 
 @cites("10.1103/PhysRevB.39.6995", "10.1016/0375-9601(75)90174-7")
@@ -28,7 +32,7 @@ def polarisation_product(tmr: float) -> float:
     return tmr / (tmr + 2)
 
 
-def tmr_at_bias(tmr: float, voltage: float, half_voltage: float) -> float:
+def tmr_at_bias(tmr: float, voltage: Quantity, half_voltage: float) -> Quantity:
     """Return TMR(V) = TMR0/(1 + (V/V_half)²), the usual fit to junctions with MgO.
 
     Symbols: V voltage (V); V_half voltage that halves the ratio (V), about 0.5 V.
@@ -41,12 +45,12 @@ def parallel_conductance(resistance_area: float, area: float) -> float:
     return area / resistance_area
 
 
-def antiparallel_conductance(resistance_area: float, area: float, tmr: float) -> float:
+def antiparallel_conductance(resistance_area: float, area: float, tmr: Quantity) -> Quantity:
     """Return G_AP = G_P/(1 + TMR) in siemens."""
     return parallel_conductance(resistance_area, area) / (1 + tmr)
 
 
-def mean_conductance(resistance_area: float, area: float, tmr: float) -> float:
+def mean_conductance(resistance_area: float, area: float, tmr: Quantity) -> Quantity:
     """Return G0 = (G_P + G_AP)/2 in siemens, the conductance at u = 0."""
     parallel = parallel_conductance(resistance_area, area)
     return (parallel + antiparallel_conductance(resistance_area, area, tmr)) / 2

@@ -13,8 +13,7 @@ from torch.nn.functional import linear
 from bayespin.array import crossbar
 from bayespin.array.crossbar import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import ProgrammedCells, WantedCells
-from bayespin.cell.programming import ideal_cells, program
+from bayespin.cell.interface import ProgrammedCells, WantedCells, ideal_cells
 from bayespin.physics import transport
 from bayespin.rng import InjectedNoise, Key, KeyedNoise
 from tests.statistical.check import mean_is, required_samples, variance_is
@@ -31,7 +30,7 @@ def chip(rows=ROWS, outputs=OUTPUTS, seed=0) -> ProgrammedCells:
     draw = KeyedNoise.from_key(Key.root(seed).child("wanted"))
     mean = 0.3 * draw.normal(torch.empty(rows, outputs, dtype=torch.float64))
     wanted = WantedCells(mean=mean, sigma=0.03 + 0.05 * mean.abs(), read_noise=0.012)
-    return program(wanted, CELL, 4.0, Key.root(seed))[0]
+    return CELL.program(wanted, 4.0, Key.root(seed)).cells
 
 
 def tiled(cells, tile_rows=128, heat=1.0):

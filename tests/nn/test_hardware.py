@@ -8,8 +8,7 @@ import torch.nn.functional as F
 
 from bayespin.array.crossbar import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import WantedCells
-from bayespin.cell.programming import ideal_cells, program
+from bayespin.cell.interface import WantedCells, ideal_cells
 from bayespin.nn import estimators
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mean_field import MeanFieldLayer
@@ -166,7 +165,7 @@ def test_inputs_beyond_the_scale_count_as_full_scale():
 
 def programmed(product: Product, tile_rows: int) -> tuple[HardwareLayer, torch.Tensor]:
     """A layer of real cells, and the summed conductance of each of its rows."""
-    cells, _ = program(wanted_of(software_of(product)), PRESET, 8.0, KEY.child("chip"))
+    cells = PRESET.program(wanted_of(software_of(product)), 8.0, KEY.child("chip")).cells
     spec = spec_of(PRESET, tile_rows=tile_rows)
     layer = HardwareLayer(product, torch.zeros(product.outputs), cells, spec)
     return layer, cells.total_conductance.sum(1)

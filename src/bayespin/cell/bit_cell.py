@@ -9,19 +9,35 @@ The means of P+ and P− cancel, their independent fluctuations add: the weight'
 spread is g √2 σ_P / G_full. Sources: Liu et al., 10.3389/fnano.2022.1021943; physics.md §2, §9.
 """
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 
-from bayespin.cell.interface import Environment, Reading
-from bayespin.device import domain_wall_mtj, stochastic_mtj
+from bayespin.cell import ledger, programming, wall_loop
+from bayespin.cell.curves import DeviceCurves
+from bayespin.cell.interface import (
+    Environment,
+    Programmed,
+    ProgrammedCells,
+    Reading,
+    Use,
+    WantedCells,
+    held_sigma,
+    sigma_level,
+)
+from bayespin.cell.programming import Bench, Programming
+from bayespin.cell.use import cells_in_use, state_of, written_from
+from bayespin.cell.variation import Variation
+from bayespin.device import domain_wall_mtj
 from bayespin.device.domain_wall_mtj import DomainWallMtj
+from bayespin.device.stochastic import ReadPoint, StochasticDevice
 from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.load import build, read_resource
 from bayespin.physics import transport
+from bayespin.rng import Key
 from bayespin.shapes import Float, Tensor
-from bayespin.units import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +50,8 @@ class CellLayout:
 
     column_gains: tuple[float, ...]
     """Integrator gains of the pillar pair that a layer may choose from."""
+    pillar_polarity: Literal[-1, 1]
+    """Sign of the read voltage on a pillar: +1 raises its anisotropy, −1 lowers it."""
 
     def __post_init__(self) -> None:
         if not self.column_gains or not all(g > 0 for g in self.column_gains):
@@ -41,43 +59,13 @@ class CellLayout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programming:
-    """Errors of programming, one standard deviation each.
-
-    Raises:
-        ValueError: a negative value.
-    """
-
-    sigma_residual: float
-    """Relative error of a pillar's spread after write-verify."""
-    sigma_spread_interface_anisotropy: float
-    """Relative device-to-device spread of K_i before write-verify."""
-    conductance_spread: float
-    """Relative device-to-device spread of G0, pillars and tracks."""
-    stray_field: Annotated[float, Unit("T")]
-    """Residual field along a pillar's read-out axis."""
-    verify_tolerance: float
-    """Error of a programmed mean, in track level steps, beyond which the cell is written again."""
-    verify_attempts: int
-    """Most attempts per cell."""
-
-    def __post_init__(self) -> None:
-        if self.verify_attempts < 1:
-            raise ValueError(
-                f"`verify_attempts` must be at least 1, but is {self.verify_attempts}."
-            )
-        for name in self.__dataclass_fields__:
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")
-
-
-@dataclass(frozen=True, kw_only=True)
 class BitCell:
     """One weight's devices, how they are programmed and read, and at which temperatures."""
 
-    pillar: StochasticMtj
+    pillar: StochasticDevice
     track: DomainWallMtj
     cell: CellLayout
+    variation: Variation
     programming: Programming
     read: Reading
     environment: Environment
@@ -90,28 +78,25 @@ class BitCell:
             InputError: no such preset; the sentence names the nearest one.
         """
         content = read_resource("presets", name)
-        sections = {k: content[k] for k in cls.__dataclass_fields__}
-        return build(cls, sections, f"preset {name}")
-
-    @property
-    def pillar_conductance(self) -> float:
-        """Mean conductance of a pillar at the read voltage, in siemens."""
-        return stochastic_mtj.mean_conductance(self.pillar, self.read.voltage)
-
-    @property
-    def pillar_amplitude(self) -> float:
-        """Conductance of a pillar per unit of its projection u, G0 P², at the read voltage."""
-        return stochastic_mtj.conductance_amplitude(self.pillar, self.read.voltage)
-
-    @property
-    def track_window(self) -> tuple[float, float]:
-        """Usable conductances of a track junction at the read voltage, dead zones excluded."""
-        return domain_wall_mtj.conductance_window(self.track, self.read.voltage)
+        sections = {k: content[k] for k in _Sections.__dataclass_fields__}
+        found = build(_Sections, sections, f"preset {name}")
+        return cls(**{k: getattr(found, k) for k in _Sections.__dataclass_fields__})
 
     @property
     def column_gains(self) -> tuple[float, ...]:
         """Gains of the pillar columns that a layer may choose from."""
         return self.cell.column_gains
+
+    @property
+    def pillar_conductance(self) -> float:
+        """Mean conductance of a pillar at the read voltage, averaged over its levels, in S."""
+        found = self.pillar.fluctuation(self.pillar.level_settings(), self._read_point())
+        return float(found.mean.mean())
+
+    @property
+    def track_window(self) -> tuple[float, float]:
+        """Usable conductances of a track junction at the read voltage, dead zones excluded."""
+        return domain_wall_mtj.conductance_window(self.track, self.read.voltage)
 
     @property
     def output_conductance(self) -> float:
@@ -125,16 +110,28 @@ class BitCell:
         low, high = self.track_window
         return high - low
 
+    def _read_point(self, temperature: float | None = None) -> ReadPoint:
+        """Return how a pillar is read at full drive, in use unless a temperature is given."""
+        kelvin = self.environment.use_temperature if temperature is None else temperature
+        voltage = self.cell.pillar_polarity * self.read.voltage
+        return ReadPoint(temperature=kelvin, window=self.read.window, voltage=voltage)
+
     def sigma_levels(self, gain: float, temperature: float) -> Float[Tensor, " levels"]:
         """Return σ_w / w_max of every pillar level after the read window, from level 0 upwards.
 
-        σ_w / w_max = g √2 G0 P² s_T(level, T) / G_full.
+        σ_w / w_max = g √2 σ_P(level, T) / G_full, σ_P = G0 P² s_T of a pillar read at full drive.
         """
-        anisotropies = stochastic_mtj.level_anisotropies(self.pillar)
-        spread = stochastic_mtj.read_spread(
-            self.pillar, anisotropies, temperature, self.read.window
+        point = self._read_point(temperature)
+        spread = self.pillar.fluctuation(self.pillar.level_settings(), point).deviation
+        return gain * 2**0.5 / self.full_scale * spread
+
+    def _noise(self, conductance: float, temperature: float) -> float:
+        """Return Johnson and shot noise of a conductance (S) at full input, over w_max."""
+        siemens = torch.tensor(conductance, dtype=torch.float64)
+        variance = transport.mean_current_variance(
+            siemens, self.read.voltage, temperature, self.read.window
         )
-        return gain * 2**0.5 * self.pillar_amplitude / self.full_scale * spread
+        return float(variance.sqrt()) / self.read.voltage / self.full_scale
 
     def read_noise(self, gain: float) -> float:
         """Return Johnson and shot noise of one mid-scale cell at full input, over w_max.
@@ -142,12 +139,8 @@ class BitCell:
         The pillars' noise passes the gain, so it counts g² times. It adds to σ and to its floor.
         """
         low, high = self.track_window
-        pillars = 2 * self.pillar_conductance
-        conductance = torch.tensor(low + high + gain**2 * pillars, dtype=torch.float64)
-        variance = transport.mean_current_variance(
-            conductance, self.read.voltage, self.environment.use_temperature, self.read.window
-        )
-        return float(variance.sqrt()) / self.read.voltage / self.full_scale
+        pillars = gain**2 * 2 * self.pillar_conductance
+        return self._noise(low + high + pillars, self.environment.use_temperature)
 
     def sigma_window(self, gain: float, weight_max: float) -> tuple[float, float]:
         """Return floor and cap of σ in weight units when every input is at full drive.
@@ -155,11 +148,135 @@ class BitCell:
         √(σ_level² + read noise²) of the lowest and the highest level, at programming temperature.
         """
         levels = self.sigma_levels(gain, self.environment.programming_temperature)
-        held = (levels.square() + self.read_noise(gain) ** 2).sqrt() * weight_max
+        held = held_sigma(levels, self.read_noise(gain)) * weight_max
         return float(held.min()), float(held.max())
 
     def sampling_period(self) -> float:
-        """Return the time between two reads of a cell, in seconds: 3 τ of the slowest level."""
-        anisotropies = stochastic_mtj.level_anisotropies(self.pillar)
-        slowest = float(stochastic_mtj.correlation_time(self.pillar, anisotropies).max())
+        """Return the time between two reads of a cell, in seconds: 3 τ of the slowest level.
+
+        τ of a pillar without bias: between reads no voltage is on it.
+        """
+        point = ReadPoint(temperature=self.environment.use_temperature, window=self.read.window)
+        found = self.pillar.fluctuation(self.pillar.level_settings(), point)
+        slowest = float(found.correlation_time.max())
         return max(self.read.sampling_period_factor * slowest, self.read.window)
+
+    def mean_error(self, gain: float) -> Float[Tensor, " levels"]:
+        """Return the expected rms error of a programmed mean over w_max, per σ level."""
+        levels = self.sigma_levels(gain, self.environment.programming_temperature)
+        blur = held_sigma(levels, self.read_noise(gain))
+        return wall_loop.expected_error(blur, self.bench(gain).wall_rules, self.track.notch_spread)
+
+    def bench(self, gain: float) -> Bench:
+        """Return what the write-verify loops know of this cell at a gain."""
+        kelvin, levels = self.environment.programming_temperature, self.pillar.level_settings()
+        low, high = self.track_window
+        tracks = self._noise(low + high, kelvin)
+        pillar = self._noise(self.pillar_conductance, kelvin)
+        return Bench(
+            curves=self._curves(kelvin),
+            levels=((levels - levels[0]) / (levels[-1] - levels[0])).float(),
+            gate=self.pillar.gate,
+            track=self.track,
+            track_low=low / (high - low),
+            variation=self.variation,
+            rules=self.programming,
+            gain=gain,
+            pillar_noise=pillar,
+            read_noise=(tracks**2 + 2 * (gain * pillar) ** 2) ** 0.5,
+        )
+
+    def _curves(self, temperature: float) -> DeviceCurves:
+        point, field = self._read_point(temperature), self.variation.stray_field
+        return DeviceCurves.tabulate(self.pillar, point, field, self.full_scale)
+
+    def program(self, wanted: WantedCells, gain: float, key: Key) -> Programmed:
+        """Return the cells of one chip after write-verify, and what that took.
+
+        Pillars go to the level nearest in ratio to the wanted σ, then tracks to the wanted mean.
+
+        Args:
+            wanted: means and standard deviations as fractions of w_max; values outside the cell's
+                window end at its edge.
+            gain: integrator gain g of the pillar pair.
+            key: the chip: the same key makes the same devices and the same errors.
+        """
+        levels = self.sigma_levels(gain, self.environment.programming_temperature)
+        chosen = sigma_level(wanted.sigma, levels, wanted.read_noise)
+        spread = (levels / (gain * 2**0.5))[chosen]
+        bench, cost = self.bench(gain), self._read_cost()
+        targets = ledger.Targets.of(wanted, spread)
+        written = programming.write(targets.mean, targets.spread, bench, key)
+        state = {**state_of(written), "shape": torch.tensor(wanted.mean.shape)}
+        return Programmed(
+            cells=self.in_use(state, gain, Use(temperature=self.environment.use_temperature)),
+            events=ledger.events_of(written, bench, cost),
+            report=ledger.report(written, targets, bench, cost),
+            state=state,
+        )
+
+    def in_use(self, state: Mapping[str, Tensor], gain: float, use: Use) -> ProgrammedCells:
+        """Return what programmed cells have become at a temperature and an age; see `cell.use`.
+
+        Args:
+            state: of `Programmed`.
+            gain: of the layer, as it was programmed.
+            use: temperature and age.
+        """
+        shape = tuple(state["shape"].tolist())
+        curves = self._curves(use.temperature)
+        flat = cells_in_use(written_from(state), self.bench(gain), curves, use)
+        return ProgrammedCells(
+            **{
+                name: (value.double() * self.full_scale).reshape(shape)
+                for name, value in flat.items()
+            }
+        )
+
+    def _read_cost(self) -> ledger.ReadCost:
+        energy = self.read.voltage**2 * self.read.window * self.full_scale
+        return ledger.ReadCost(energy=energy, period=self.sampling_period())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sections:
+    """The sections of a preset that make a cell."""
+
+    pillar: StochasticMtj
+    track: DomainWallMtj
+    cell: CellLayout
+    variation: Variation
+    programming: Programming
+    read: Reading
+    environment: Environment
+
+
+def without_errors(cell: BitCell) -> BitCell:
+    """Return the cell with ideal programming and no drift: quantisation and window remain.
+
+    Devices are alike, pulses exact, and verification takes so many reads that it is, too.
+    """
+    gate = replace(cell.pillar.gate, step_error=0.0, resolution=0.0, drift_per_decade=0.0)
+    pillar: Any = cell.pillar  # a dataclass, which the protocol does not say
+    return replace(
+        cell,
+        pillar=replace(pillar, gate=gate),
+        track=replace(
+            cell.track,
+            missed_step_probability=0.0,
+            double_step_probability=0.0,
+            notch_spread=0.0,
+            cycle_spread=0.0,
+        ),
+        variation=Variation(**dict.fromkeys(Variation.__dataclass_fields__, 0.0)),
+        programming=replace(
+            cell.programming,
+            sigma_tolerance=1e-5,
+            sigma_verify_reads=10**12,
+            mean_tolerance=0.5,
+            mean_verify_reads=10**14,
+        ),
+        environment=replace(
+            cell.environment, use_temperature=cell.environment.programming_temperature
+        ),
+    )

@@ -224,6 +224,20 @@ class GaussianCell(Protocol):
         ...
 
 
+def ideal_cells(wanted: WantedCells, cell: GaussianCell) -> ProgrammedCells:
+    """Return cells that hold the wanted Gaussians exactly and read without noise.
+
+    The reference of every comparison: same array and converters, perfect devices.
+    """
+    total = torch.full_like(wanted.mean, cell.output_conductance)
+    return ProgrammedCells(
+        mean=wanted.mean * cell.full_scale,
+        deviation=wanted.sigma * cell.full_scale,
+        noise_conductance=torch.zeros_like(total),
+        total_conductance=total,
+    )
+
+
 def held_sigma(levels: Float[Tensor, " levels"], read_noise: float) -> Float[Tensor, " levels"]:
     """Return what each σ level and the read noise hold together: √(σ_level² + noise²).
 

@@ -1,176 +1,221 @@
 """Programming of cells: from wanted Gaussians to what the devices hold, errors included.
 
-Order of events, per cell: the pillars are set to the level nearest to the wanted σ by closed-loop
-write-verify; both track junctions are moved to their low ends; then one of them, as the sign of
-what is missing tells, is moved to the level that brings the *measured* cell, pillars in circuit,
-nearest to the wanted mean. So the mismatch of pillars and tracks and the stray field's mean shift
-are corrected up to one level's rounding and the placement error of the last write (physics.md §2,
-§5, §9).
+Order of events, per cell: the pillars P+ and then P− are set to the level nearest to the wanted σ
+(`cell.gate_loop`); P− makes good what P+ lacks, so that both together give the wanted spread. Then
+both tracks are moved, pillars in circuit, until the measured cell has the wanted mean
+(`cell.wall_loop`). Every pulse and every verifying read is counted: the energy is their sum.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
-from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import ProgrammedCells, WantedCells, sigma_level
-from bayespin.device import domain_wall_mtj, stochastic_mtj
-from bayespin.events import Events
+from bayespin.cell import gate_loop, wall_loop
+from bayespin.cell.curves import DeviceCurves
+from bayespin.cell.gate_loop import GateRules, OnePillar, SetSpreads
+from bayespin.cell.variation import CellDevices, Variation
+from bayespin.cell.wall_loop import InCircuit, SetWalls, WallRules
+from bayespin.device.domain_wall_mtj import DomainWallMtj
+from bayespin.device.stochastic import Gate
+from bayespin.numerics.parallel import in_order
 from bayespin.rng import Key, KeyedNoise
-from bayespin.shapes import Tensor
+from bayespin.shapes import Float, Int, Tensor
+
+BLOCK = 2**15
+"""Cells that share a key: results depend on nothing else of how the work is split."""
 
 
-def ideal_cells(wanted: WantedCells, cell: BitCell) -> ProgrammedCells:
-    """Return cells that hold the wanted Gaussians exactly and read without noise.
-
-    The reference of every comparison: same array and converters, perfect devices.
-    """
-    total = torch.full_like(wanted.mean, cell.output_conductance)
-    return ProgrammedCells(
-        mean=wanted.mean * cell.full_scale,
-        deviation=wanted.sigma * cell.full_scale,
-        noise_conductance=torch.zeros_like(total),
-        total_conductance=total,
-    )
-
-
-def program(
-    wanted: WantedCells, cell: BitCell, gain: float, key: Key
-) -> tuple[ProgrammedCells, Events]:
-    """Return the cells of one chip after programming, and what programming took.
-
-    Args:
-        wanted: means and standard deviations as fractions of w_max; values outside the cell's
-            window end at its edge.
-        cell: devices and their errors.
-        gain: integrator gain g of the pillar pair.
-        key: the chip: the same key makes the same devices and the same errors.
+@dataclass(frozen=True, kw_only=True)
+class Programming:
+    """Rules of the two write-verify loops.
 
     Raises:
-        ValueError: wanted values that are not finite.
+        ValueError: a tolerance that is not positive, or counts too small for a loop.
     """
-    noise = KeyedNoise.from_key(key)
-    anisotropies = stochastic_mtj.level_anisotropies(cell.pillar)
-    levels = cell.sigma_levels(gain, cell.environment.programming_temperature)
-    chosen = sigma_level(wanted.sigma, levels, wanted.read_noise)
-    plus, minus = (_pillar(cell, anisotropies, chosen, noise) for _ in range(2))
-    # Both pillars' mean difference is in circuit while the tracks are written.
-    offset = gain * (plus.mean - minus.mean)
-    needed = wanted.mean.double() * cell.full_scale - offset
-    tracks = _write_tracks(needed, cell, noise)
-    pillars = plus.mean + minus.mean
-    cells = ProgrammedCells(
-        mean=tracks.plus - tracks.minus + offset,
-        deviation=gain * (plus.deviation.square() + minus.deviation.square()).sqrt(),
-        noise_conductance=tracks.plus + tracks.minus + gain**2 * pillars,
-        total_conductance=tracks.plus + tracks.minus + pillars,
-    )
-    # Per attempt both tracks go to their ends and one moves on, with a verifying read after each;
-    # per pillar one write and one read, a lower bound without its own loop's repetitions.
-    attempts, weights = float(tracks.attempts.sum()), wanted.mean.numel()
-    events = Events(
-        write_pulses=3 * attempts + 2 * weights, verify_reads=2 * attempts + 2 * weights
-    )
-    return cells, events
+
+    sigma_tolerance: float
+    """Largest relative error of a pillar's measured spread, read noise included."""
+    sigma_verify_reads: int
+    """Reads per estimate of a spread: its error is 1/√(2(N − 1))."""
+    sigma_attempts: int
+    """Most estimates per pillar."""
+    mean_tolerance: float
+    """Largest measured error of a mean, in level steps of the track."""
+    mean_verify_reads: int
+    """Reads per estimate of a mean, averaged over the pillars' fluctuations."""
+    mean_attempts: int
+    """Most estimates per cell."""
+
+    def __post_init__(self) -> None:
+        for name in ("sigma_tolerance", "mean_tolerance"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
+        least = {"sigma_verify_reads": 16, "mean_verify_reads": 1}
+        for name, fewest in {**least, "sigma_attempts": 1, "mean_attempts": 2}.items():
+            if not getattr(self, name) >= fewest:
+                raise ValueError(
+                    f"`{name}` must be at least {fewest}, but is {getattr(self, name)}."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pillar:
-    mean: Tensor
-    deviation: Tensor
+class Bench:
+    """What the loops know of a cell at one gain; conductances are fractions of w_max."""
 
+    curves: DeviceCurves
+    """Of a nominal pillar, read at the programming temperature."""
+    levels: Float[Tensor, " levels"]
+    """Coordinate of each level, from 0 to 1."""
+    gate: Gate
+    track: DomainWallMtj
+    track_low: float
+    """Conductance of a track at its lowest level."""
+    variation: Variation
+    rules: Programming
+    gain: float
+    pillar_noise: float
+    """Read noise of one pillar alone."""
+    read_noise: float
+    """Read noise of a mid-scale cell, tracks and amplified pillars."""
 
-def _pillar(cell: BitCell, anisotropies: Tensor, level: Tensor, noise: KeyedNoise) -> _Pillar:
-    """Return conductances of one pillar per cell: its own G0, residual error and stray field."""
-    errors, like = cell.programming, torch.empty(level.shape, dtype=torch.float64)
-    own = 1 + errors.conductance_spread * noise.normal(like)
-    residual = 1 + errors.sigma_residual * noise.normal(like)
-    field = errors.stray_field * noise.normal(like)
-    spread = stochastic_mtj.read_spread(
-        cell.pillar, anisotropies, cell.environment.use_temperature, cell.read.window
-    )[level]
-    amplitude = own * cell.pillar_amplitude
-    shift = stochastic_mtj.mean_shift(
-        cell.pillar, anisotropies[level], field, cell.environment.use_temperature
-    )
-    return _Pillar(
-        mean=own * cell.pillar_conductance + amplitude * shift,
-        deviation=amplitude * spread * residual,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tracks:
-    """Both junctions of each cell, and how many times each pair was written."""
-
-    plus: Tensor
-    minus: Tensor
-    attempts: Tensor
-
-
-def _write_tracks(needed: Tensor, cell: BitCell, noise: KeyedNoise) -> _Tracks:
-    """Write G+ and G− until their difference is within the tolerance of `needed`.
-
-    A cell whose verified error exceeds `verify_tolerance` level steps is written anew, with new
-    placement errors, up to `verify_attempts` times; its last state stays. Wall placement thus
-    serves as dither: the pair reaches values between the levels.
-    """
-    rules, like = cell.programming, torch.empty(needed.shape, dtype=torch.float64)
-    own = [1 + rules.conductance_spread * noise.normal(like) for _ in range(2)]
-    tolerance = rules.verify_tolerance * cell.full_scale / (cell.track.levels - 1)
-    plus, minus = _attempt(needed, own, cell, noise)
-    attempts = torch.ones_like(needed)
-    for _ in range(rules.verify_attempts - 1):
-        pending = (needed - (plus - minus)).abs() > tolerance
-        again = _attempt(needed, own, cell, noise)
-        plus, minus = (
-            torch.where(pending, new, old) for new, old in zip(again, (plus, minus), strict=True)
+    @property
+    def gate_rules(self) -> GateRules:
+        """Rules of the loop for spreads."""
+        return GateRules(
+            tolerance=self.rules.sigma_tolerance,
+            reads=self.rules.sigma_verify_reads,
+            attempts=self.rules.sigma_attempts,
+            noise=self.pillar_noise,
         )
-        attempts = attempts + pending
-    return _Tracks(plus=plus, minus=minus, attempts=attempts)
+
+    @property
+    def wall_rules(self) -> WallRules:
+        """Rules of the loop for means."""
+        missed, double = self.track.step_errors()
+        return WallRules(
+            levels=self.track.levels,
+            low=self.track_low,
+            missed=missed,
+            double=double,
+            cycle_spread=self.track.cycle_spread,
+            tolerance=self.rules.mean_tolerance,
+            reads=self.rules.mean_verify_reads,
+            attempts=self.rules.mean_attempts,
+        )
 
 
-def _attempt(
-    needed: Tensor, own: list[Tensor], cell: BitCell, noise: KeyedNoise
-) -> tuple[Tensor, Tensor]:
-    """Return conductances of G+ and G− after both went to their ends and the major one moved."""
-    end = torch.zeros(needed.shape, dtype=torch.long)
-    plus, minus = (own_one * _place(end, cell, noise) for own_one in own)
-    # Two junctions at their ends differ by their mismatch, so that alone tells which one to move.
-    missing = needed - (plus - minus)
-    rising = missing >= 0
-    major = torch.where(rising, plus, minus)
-    own_major = torch.where(rising, own[0], own[1])
-    target = (major + missing.abs()) / own_major
-    level = domain_wall_mtj.nearest_level(cell.track, target, cell.read.voltage)
-    moved = own_major * _place(level, cell, noise)
-    return torch.where(rising, moved, plus), torch.where(rising, minus, moved)
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Cells after both loops: devices, where gates and walls stand, and what it took."""
+
+    devices: CellDevices
+    coordinate: Float[Tensor, "pair cells"]
+    """Where each gate stands: 0 at the first level, 1 at the last."""
+    notch: Int[Tensor, "pair cells"]
+    rest: Float[Tensor, "pair cells"]
+    """Where in its notch each wall rests by chance, in levels."""
+    gate_pulses: Int[Tensor, "pair cells"]
+    gate_verifications: Int[Tensor, "pair cells"]
+    gate_outcome: Int[Tensor, "pair cells"]
+    wall_pulses: Int[Tensor, "pair cells"]
+    wall_verifications: Int[Tensor, " cells"]
+    wall_outcome: Int[Tensor, " cells"]
+    gate_conductance_read: Float[Tensor, " cells"]
+    """Conductance of each pillar, summed over its verifications and both pillars."""
+    wall_conductance_read: Float[Tensor, " cells"]
+    """Conductance of all four junctions, summed over verifications."""
 
 
-def _place(level: Tensor, cell: BitCell, noise: KeyedNoise) -> Tensor:
-    """Return the conductance after writing `level`, with placement error and missed steps."""
-    track, like = cell.track, torch.empty(level.shape, dtype=torch.float64)
-    step = noise.normal(like)
-    # A missed or double step: two-sided tail of the normal with the stated probability.
-    tail = torch.special.ndtri(torch.tensor(1 - track.missed_step_probability / 2).double())
-    missed = torch.where(step.abs() > tail, step.sign(), 0.0)
-    position = level + track.placement_error * noise.normal(like) + missed
-    return domain_wall_mtj.conductance(track, position, cell.read.voltage)
+def write(
+    mean: Float[Tensor, " cells"], spread: Float[Tensor, " cells"], bench: Bench, key: Key
+) -> Written:
+    """Return cells of one chip after write-verify.
+
+    Args:
+        mean: wanted means over w_max.
+        spread: wanted spread of each single pillar, over w_max.
+        bench: the cell.
+        key: the chip. Blocks of `BLOCK` cells draw from keys of their own.
+    """
+    starts = range(0, len(mean), BLOCK)
+
+    def one(start: int) -> Written:
+        cells = slice(start, start + BLOCK)
+        return _block(mean[cells], spread[cells], bench, key.child("block", start // BLOCK))
+
+    blocks = list(in_order(one, starts, min(torch.get_num_threads(), max(len(starts), 1))))
+    return joined(blocks)
 
 
-def without_errors(cell: BitCell) -> BitCell:
-    """Return the cell with ideal programming and no drift: quantisation and window remain."""
-    return replace(
-        cell,
-        programming=replace(
-            cell.programming,
-            sigma_residual=0.0,
-            sigma_spread_interface_anisotropy=0.0,
-            conductance_spread=0.0,
-            stray_field=0.0,
-        ),
-        track=replace(cell.track, placement_error=0.0, missed_step_probability=0.0),
-        environment=replace(
-            cell.environment, use_temperature=cell.environment.programming_temperature
-        ),
+def _block(mean: Tensor, spread: Tensor, bench: Bench, key: Key) -> Written:
+    """Return one block: devices, then P+, P− and the tracks, each from its own stream."""
+    noise = {name: KeyedNoise.from_key(key.child(name)) for name in ("devices", "gates", "walls")}
+    devices = CellDevices.draw(len(mean), bench.variation, bench.track, noise["devices"])
+    target, rules = spread.float(), bench.gate_rules
+    plus = gate_loop.set_spreads(
+        target, _pillar(devices, 0), bench.curves, bench.gate, rules, noise["gates"]
     )
+    rest = (2 * target.square() - plus.measured.square()).clamp_min(0).sqrt()
+    least, most = bench.curves.deviation[len(bench.curves.deviation) // 2, [0, -1]]
+    minus = gate_loop.set_spreads(
+        torch.where(plus.outcome == gate_loop.VERIFIED, target, rest.clamp(least, most)),
+        _pillar(devices, 1), bench.curves, bench.gate, rules, noise["gates"],
+    )  # fmt: skip
+    state = torch.stack([plus.coordinate, minus.coordinate])
+    law = bench.curves.law(state, devices.stray_field)
+    pillars = devices.pillar_scale * law[0]
+    deviations = devices.pillar_scale * law[1]
+    blur = (bench.gain * deviations).square().sum(0) + bench.read_noise**2
+    needed = mean.float() - bench.gain * (pillars[0] - pillars[1])
+    circuit = InCircuit(needed=needed, blur=blur.sqrt())
+    walls = wall_loop.set_walls(circuit, devices, bench.wall_rules, noise["walls"])
+    return _written(devices, (plus, minus), walls, pillars)
+
+
+def _pillar(devices: CellDevices, polarity: int) -> OnePillar:
+    return OnePillar(
+        scale=devices.pillar_scale[polarity],
+        field=devices.stray_field[polarity],
+        coordinate=devices.first_coordinate[polarity],
+        dead=devices.dead[polarity],
+    )
+
+
+def _written(
+    devices: CellDevices, gates: tuple[SetSpreads, SetSpreads], walls: SetWalls, pillars: Tensor
+) -> Written:
+    looks = torch.stack([g.verifications for g in gates])
+    return Written(
+        devices=devices,
+        coordinate=torch.stack([g.coordinate for g in gates]),
+        notch=walls.notch.to(torch.int16),
+        rest=walls.rest,
+        gate_pulses=torch.stack([g.pulses for g in gates]).to(torch.int16),
+        gate_verifications=looks.to(torch.int16),
+        gate_outcome=torch.stack([g.outcome for g in gates]),
+        wall_pulses=walls.pulses.to(torch.int16),
+        wall_verifications=walls.verifications.to(torch.int16),
+        wall_outcome=walls.outcome,
+        gate_conductance_read=(looks * pillars).sum(0),
+        wall_conductance_read=walls.conductance_read + walls.verifications * pillars.sum(0),
+    )
+
+
+def joined(blocks: list[Written]) -> Written:
+    """Return all cells of the blocks, in their order."""
+    devices = {
+        name: torch.cat([getattr(b.devices, name) for b in blocks], 1)
+        for name in CellDevices.__dataclass_fields__
+    }
+    rest: Mapping[str, Tensor] = {
+        name: torch.cat([getattr(b, name) for b in blocks], _cell_axis(name))
+        for name in Written.__dataclass_fields__
+        if name != "devices"
+    }
+    return Written(devices=CellDevices(**devices), **rest)
+
+
+def _cell_axis(name: str) -> int:
+    single = ("wall_verifications", "wall_outcome", "gate_conductance_read")
+    return 0 if name in (*single, "wall_conductance_read") else 1

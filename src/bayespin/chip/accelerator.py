@@ -9,7 +9,7 @@ import torch
 
 from bayespin.array.crossbar import ArrayLayout, code_noise
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.programming import ideal_cells, program
+from bayespin.cell.interface import ideal_cells
 from bayespin.cost.account import Bill, Hardware, Schedule, account
 from bayespin.cost.components import load_components
 from bayespin.events import Events, LayerActivity
@@ -120,7 +120,8 @@ class Accelerator:
         if devices == "ideal":
             cells, events = ideal_cells(wanted, self.cell), Events()
         else:
-            cells, events = program(wanted, self.cell, mapping.gain, key.child("program", name))
+            done = self.cell.program(wanted, mapping.gain, key.child("program", name))
+            cells, events = done.cells, done.events
         spec = HardwareSpec(
             cell=self.cell,
             layout=self.layout,
@@ -175,9 +176,8 @@ class Deployment:
             for layer in self.activity(images, key)
         ]
         read, environment = self.chip.cell.read, self.chip.cell.environment
-        low, high = self.chip.cell.track_window
         hardware = Hardware(
-            output_conductance=low + high + 2 * self.chip.cell.pillar_conductance,
+            output_conductance=self.chip.cell.output_conductance,
             adc_bits=read.adc_bits,
             input_bits=read.input_bits,
             columns_per_adc=self.chip.layout.outputs_per_adc,

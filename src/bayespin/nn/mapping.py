@@ -11,7 +11,6 @@ large ones leave weak drives that drown in read noise. The divergence weighs all
 posterior's own units. Read noise is part of σ': what it already supplies, the pillars need not.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -95,21 +94,6 @@ def input_statistics(x: Tensor, code_noise: Float[Tensor, " codes"]) -> list[Inp
     return found
 
 
-def level_error(cell: BitCell) -> float:
-    """Return the expected error of a programmed mean over w_max.
-
-    One write errs by s = √(1/12 + p²) level steps: rounding, and the placement p of the junction
-    that moved last. It ends within the tolerance t with probability q ≈ 2t/(√(2π) s), and is then
-    uniform in ±t; after n attempts the share (1 − q)^n keeps s. One step is w_max/(levels − 1).
-    """
-    rules, placement = cell.programming, cell.track.placement_error
-    single = (1 / 12 + placement**2) ** 0.5
-    caught = min(1.0, 2 * rules.verify_tolerance / ((2 * math.pi) ** 0.5 * single))
-    left = (1 - caught) ** rules.verify_attempts
-    square = (1 - left) * rules.verify_tolerance**2 / 3 + left * single**2
-    return square**0.5 / (cell.track.levels - 1)
-
-
 def choose(
     name: str,
     mean: Float[Tensor, "..."],
@@ -132,7 +116,7 @@ def choose(
     """
     _require_finite(name, mean, sigma)
     largest = float(mean.abs().max())
-    gains = cell.cell.column_gains
+    gains = cell.column_gains
     options = [
         (weight_max, gain, statistics)
         for weight_max in (largest * fraction for fraction in _WEIGHT_FRACTIONS)
@@ -184,14 +168,15 @@ class _Offer:
 
     levels: Tensor
     read_noise: float
-    level_error: float
+    mean_error: Tensor
+    """Of each level."""
 
     @classmethod
     def of(cls, cell: BitCell, gain: float) -> "_Offer":
         return cls(
             levels=cell.sigma_levels(gain, cell.environment.programming_temperature),
             read_noise=cell.read_noise(gain),
-            level_error=level_error(cell),
+            mean_error=cell.mean_error(gain),
         )
 
 
@@ -225,10 +210,11 @@ class _Posterior:
     def divergence(self, offer: "_Offer", weight_max: float, inputs: InputStatistics) -> float:
         """Return the summed divergence in nats from what the cells can hold."""
         noise, wanted = offer.read_noise * inputs.noise**0.5, self.sigma / weight_max
-        held = held_sigma(offer.levels, noise)[sigma_level(wanted, offer.levels, noise)]
+        level = sigma_level(wanted, offer.levels, noise)
+        held = held_sigma(offer.levels, noise)[level]
         shape = (wanted / held).log() + (held / wanted).square() / 2 - 0.5
         clipped = ((self.magnitudes - weight_max).clamp_min(0).square() * self.precision).sum()
-        rounding = (offer.level_error * weight_max) ** 2 * self.precision.sum()
+        rounding = ((offer.mean_error[level] / wanted).square() * self.count).sum()
         error = clipped + rounding + inputs.clipping * self.mean_square
         return float((shape * self.count).sum() + error / 2)
 

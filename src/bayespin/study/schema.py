@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from bayespin.cell.bit_cell import BitCell
 from bayespin.chip.accelerator import Accelerator
+from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.load import build, read_resource
 from bayespin.network.training import Recipe
 from bayespin.nn.mean_field import SigmaWindow
@@ -94,7 +95,7 @@ class Training:
         Raises:
             ValueError: a gain that the cell lacks, or a cap that no gain of it can hold.
         """
-        gains = cell.cell.column_gains
+        gains = cell.column_gains
         if self.column_gain not in gains:
             raise ValueError(
                 f"`training.column_gain` must be one of {', '.join(f'{g:g}' for g in gains)}, "
@@ -175,14 +176,19 @@ class Hardware:
         return f"`hardware` must leave preset {self.preset} a chip that can be, but {refusal}"
 
     def _changed(self, chip: Accelerator) -> Accelerator:
-        cell, layer = chip.cell, chip.cell.pillar.layer
+        cell, pillar = chip.cell, chip.cell.pillar
         read = {"voltage": self.read_voltage, "window": self.read_window,
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
         layout = {"rows": self.rows, "outputs_per_adc": self.outputs_per_adc}
-        layer = replace(layer, **_given({"diameter": self.pillar_diameter}))
+        if self.pillar_diameter is not None:
+            if not isinstance(pillar, StochasticMtj):
+                raise ValueError(
+                    "`diameter` must be left out where a table describes the pillar, but is given."
+                )
+            pillar = replace(pillar, layer=replace(pillar.layer, diameter=self.pillar_diameter))
         cell = replace(
             cell,
-            pillar=replace(cell.pillar, layer=layer),
+            pillar=pillar,
             read=replace(cell.read, **_given(read)),
             environment=replace(
                 cell.environment, **_given({"use_temperature": self.use_temperature})

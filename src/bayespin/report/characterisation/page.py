@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bayespin.load import InputError
 from bayespin.report import page, sections
-from bayespin.report.characterisation import pillar
+from bayespin.report.characterisation import pillar, words
 from bayespin.report.formatting import MISSING
 from bayespin.report.sections import Section
 from bayespin.report.table import Table
@@ -38,11 +38,11 @@ class Words:
 
 _WORDS: Final[dict[str, Words]] = {
     "pillar": Words(
-        sentences=pillar.sentences,
-        tiles=pillar.tiles,
+        sentences=words.sentences,
+        tiles=words.tiles,
         sections=pillar.sections,
-        table=pillar.table,
-        facts=pillar.facts,
+        table=words.table,
+        facts=words.facts,
     ),
 }
 KINDS: Final = tuple(_WORDS)
@@ -61,19 +61,19 @@ def write(run_dir: Path) -> Path:
             f"Folder `{run_dir}` must be a run of `bayespin characterize`, but is not; take "
             f"`bayespin report`."
         )
-    words = _WORDS[results["kind"]]
+    shown = _WORDS[results["kind"]]
     opening = sections.Opening(
         run=str(results.get("characterisation") or MISSING),
         warnings=[str(one) for one in results.get("remarks") or ()],
-        sentences=words.sentences(results),
-        tiles=words.tiles(results),
+        sentences=shown.sentences(results),
+        tiles=shown.tiles(results),
         files=_FILES,
         facts={
             "characterisation": f"{results.get('characterisation')} ({results.get('study_hash')})",
-            **words.facts(results),
+            **shown.facts(results),
         },
     )
-    return sections.write(run_dir, results, opening, words.sections(results, run_dir))
+    return sections.write(run_dir, results, opening, shown.sections(results, run_dir))
 
 
 def table(results: Row) -> Table:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from bayespin.physics.stack import Orientation
 from bayespin.study.simulation.sections import require
 from bayespin.units import Unit, format_quantity
 
@@ -13,6 +14,8 @@ class Stack:
 
     preset: str = "easyplane-50nm"
     """Name of a shipped preset; the fields below change it where given."""
+    orientation: Orientation = "easy-plane"
+    """Easy-plane under a perpendicular reference, or perpendicular under one in the plane."""
     saturation_magnetisation: Annotated[float | None, Unit("A/m")] = None
     """M_s at the reference temperature."""
     diameter: Annotated[float | None, Unit("m")] = None
@@ -21,6 +24,8 @@ class Stack:
     """Of the free layer."""
     damping: float | None = None
     """Gilbert damping α."""
+    interface_anisotropy: Annotated[float | None, Unit("J/m2")] = None
+    """K_i without a gate voltage; only for `sweep.gate_voltages`."""
 
     def __post_init__(self) -> None:
         require(self, positive="saturation_magnetisation diameter thickness damping")
@@ -41,6 +46,9 @@ class Sweep:
     """Instead of settings: voltages of a volatile gate, each of which shifts K_i."""
     levels: int | None = None
     """Instead of both: how many of the preset's levels, evenly chosen."""
+    stabilities: tuple[float, ...] = ()
+    """Δ at the first temperature of more points that are no part of the table: small ones show
+    where the Gaussian breaks."""
     temperatures: Annotated[tuple[float, ...], Unit("K")] = (300.0,)
     """Of the device."""
     read_windows: Annotated[tuple[float, ...], Unit("s")] = (1e-9, 3e-9, 10e-9, 30e-9)
@@ -65,6 +73,10 @@ class Sweep:
             if not min(values) > 0:
                 said = format_quantity(min(values), unit)
                 raise ValueError(f"`{name}` must be positive, but holds {said}.")
+        if self.stabilities and not min(self.stabilities) > 0:
+            raise ValueError(
+                f"`stabilities` must be positive, but holds {min(self.stabilities):g}."
+            )
         for name in ("stray_fields", "read_voltages", "in_plane_anisotropies"):
             if not getattr(self, name):
                 raise ValueError(f"`{name}` must hold at least one value, but is empty.")
@@ -72,17 +84,25 @@ class Sweep:
 
 @dataclass(frozen=True, kw_only=True)
 class PillarRun:
-    """How long the ensemble runs."""
+    """How long the ensemble of macrospins runs."""
 
     replicas: int = 1024
-    """Independent macrospins at each operating point."""
-    duration: Annotated[float, Unit("s")] = 200e-9
-    """Time that each is recorded."""
+    """Independent macrospins at each operating point, at least 32."""
+    decay_times: float = 60.0
+    """How long each is recorded, in decay times of the slowest point that shares its time step."""
+    sigma_error: float | None = None
+    """Instead of `decay_times`: relative standard error of σ that is asked for at every point."""
     seed: int = 0
     """Decides all random numbers."""
 
     def __post_init__(self) -> None:
-        require(self, positive="replicas duration")
+        require(self, positive="replicas decay_times sigma_error")
+        if self.replicas < 32:
+            raise ValueError(
+                f"`replicas` must be at least 32 for error bars, but is {self.replicas}."
+            )
+        if not self.decay_times >= 8:
+            raise ValueError(f"`decay_times` must be at least 8, but is {self.decay_times:g}.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"`seed` must be 0 to 2^32 − 1, but is {self.seed}.")
 

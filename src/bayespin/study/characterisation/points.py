@@ -1,0 +1,173 @@
+"""The operating points of a pillar's characterisation: which, and the stack at each of them."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+
+from bayespin.device import stochastic_mtj
+from bayespin.device.stochastic_mtj import StochasticMtj
+from bayespin.load import build, read_resource
+from bayespin.physics import free_layer
+from bayespin.physics.stack import StackPoints
+from bayespin.shapes import Float, Tensor
+from bayespin.study.characterisation.schema import PillarCharacterisation
+from bayespin.study.characterisation.sections import Stack, Sweep
+
+Varied = Literal["setting", "stray_field", "read_voltage", "in_plane_anisotropy", "stability"]
+SIDE_SWEEPS: dict[Varied, str] = {
+    "stray_field": "stray_fields",
+    "read_voltage": "read_voltages",
+    "in_plane_anisotropy": "in_plane_anisotropies",
+}
+"""What is varied beside settings and temperature, and the list of it in [sweep]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One operating point, in SI."""
+
+    setting: float
+    """K_i at the reference temperature, J/m²."""
+    temperature: float
+    stray_field: float
+    read_voltage: float
+    in_plane_anisotropy: float
+    """B_ip, T."""
+    varied: Varied
+    """Which sweep it belongs to: points of "setting" make the table."""
+
+
+def pillar_of(stack: Stack) -> StochasticMtj:
+    """Return the junction of a preset with what is changed in it.
+
+    Raises:
+        InputError: no such preset.
+        ValueError: an impossible change.
+    """
+    content = read_resource("presets", stack.preset)["pillar"]
+    fields = {k: v for k, v in content.items() if k in StochasticMtj.__dataclass_fields__}
+    pillar = build(StochasticMtj, fields, f"preset {stack.preset}")
+    names = ("saturation_magnetisation", "diameter", "thickness", "damping")
+    given = {name: getattr(stack, name) for name in names}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return replace(pillar, layer=replace(pillar.layer, **changed)) if changed else pillar
+
+
+def settings_of(pillar: StochasticMtj, stack: Stack, sweep: Sweep) -> Float[Tensor, " settings"]:
+    """Return the settings that are swept, J/m².
+
+    Raises:
+        ValueError: gate voltages without the anisotropy that they shift.
+    """
+    if sweep.settings:
+        return torch.tensor(sweep.settings, dtype=torch.float64)
+    if sweep.gate_voltages:
+        if stack.interface_anisotropy is None:
+            raise ValueError(
+                "`stack.interface_anisotropy` must be given for `sweep.gate_voltages`, which "
+                "shift it, but is missing."
+            )
+        voltages = torch.tensor(sweep.gate_voltages, dtype=torch.float64)
+        shift = stochastic_mtj.anisotropy_shift(pillar, voltages)
+        return stack.interface_anisotropy + shift
+    levels = pillar.level_settings()
+    if sweep.levels is None:
+        return levels
+    if sweep.levels > len(levels):
+        raise ValueError(
+            f"`sweep.levels` must be at most {len(levels)}, the preset's, but is {sweep.levels}."
+        )
+    return levels[torch.linspace(0, len(levels) - 1, sweep.levels).round().long()]
+
+
+class Sweeps:
+    """All operating points of a characterisation, and the stack at each.
+
+    Raises:
+        InputError: no such preset.
+        ValueError: an impossible value, or settings of the wrong sign of K_eff.
+    """
+
+    def __init__(self, characterisation: PillarCharacterisation) -> None:
+        stack, sweep = characterisation.stack, characterisation.sweep
+        self.orientation = stack.orientation
+        self.pillar = pillar_of(stack)
+        self.settings = settings_of(self.pillar, stack, sweep)
+        self.points = self._grid(sweep) + self._sides(sweep) + self._beyond(sweep)
+        self._require_orientation()
+
+    def _grid(self, sweep: Sweep) -> list[Point]:
+        return [
+            self._point(sweep, "setting", setting, temperature=temperature)
+            for temperature in sweep.temperatures
+            for setting in self.settings.tolist()
+        ]
+
+    def _sides(self, sweep: Sweep) -> list[Point]:
+        return [
+            self._point(sweep, varied, setting, **{varied: value})
+            for varied, values in SIDE_SWEEPS.items()
+            for value in getattr(sweep, values)[1:]
+            for setting in self.settings.tolist()
+        ]
+
+    def _beyond(self, sweep: Sweep) -> list[Point]:
+        """Return points of a wanted Δ, by the setting that has it."""
+        layer = self.pillar.layer
+        sign = -1 if self.orientation == "easy-plane" else 1
+        per_stability = free_layer.thermal_energy(sweep.temperatures[0]) / layer.volume
+        shape = free_layer.shape_anisotropy(layer)
+        found = []
+        for wanted in sweep.stabilities:
+            setting = layer.thickness * (shape + sign * wanted * per_stability)
+            found.append(self._point(sweep, "stability", setting))
+        return found
+
+    def _point(self, sweep: Sweep, varied: Varied, setting: float, **changed: float) -> Point:
+        middle: dict[str, Any] = {"temperature": sweep.temperatures[0]}
+        middle |= {name: getattr(sweep, values)[0] for name, values in SIDE_SWEEPS.items()}
+        return Point(setting=setting, varied=varied, **(middle | changed))
+
+    def _require_orientation(self) -> None:
+        wanted = -1 if self.orientation == "easy-plane" else 1
+        for point, value in zip(self.points, self._anisotropy.tolist(), strict=True):
+            if not wanted * value > 0:
+                limit = free_layer.shape_anisotropy(self.pillar.layer) * self.pillar.layer.thickness
+                side = "below" if wanted < 0 else "above"
+                raise ValueError(
+                    f"`sweep.settings` must stay {side} compensation, {1e3 * limit:.5g} mJ/m2, for "
+                    f"the orientation {self.orientation}, but one is {1e3 * point.setting:.5g} "
+                    f"mJ/m2 at {point.read_voltage:g} V and {point.temperature:g} K."
+                )
+
+    def each(self, name: str) -> Float[Tensor, " points"]:
+        """Return one number of every point."""
+        return torch.tensor([getattr(one, name) for one in self.points], dtype=torch.float64)
+
+    @property
+    def magnetisation(self) -> Float[Tensor, " points"]:
+        """M_s at the temperature of each point, A/m."""
+        layer = self.pillar.layer
+        return torch.full((len(self.points),), layer.saturation_magnetisation).double()
+
+    @cached_property
+    def _anisotropy(self) -> Float[Tensor, " points"]:
+        """K_eff at each point, J/m³."""
+        voltage = self.each("read_voltage")
+        shift = stochastic_mtj.anisotropy_shift(self.pillar, voltage)
+        return free_layer.effective_anisotropy(self.pillar.layer, self.each("setting") + shift)
+
+    @cached_property
+    def stack(self) -> StackPoints:
+        """The same points as the physics takes them."""
+        return StackPoints(
+            layer=self.pillar.layer,
+            orientation=self.orientation,
+            anisotropy=self._anisotropy,
+            temperature=self.each("temperature"),
+            saturation_magnetisation=self.magnetisation,
+            stray_field=self.each("stray_field"),
+            in_plane_anisotropy=self.each("in_plane_anisotropy") * self.magnetisation / 2,
+        )

@@ -72,8 +72,10 @@ class Correlations:
     frequency: Estimate
 
 
-def lags_of(decay_time: float, frequency: float, interval: float) -> list[int]:
+def lags_of(decay_time: float, frequency: float, interval: float, records: int) -> list[int]:
     """Return lags, in records, over four decay times; over two of a precession.
+
+    No further than half of the `records` there are.
 
     As many for every point: `LAGS` of an easy plane (f = 0), else all multiples of an eighth of a
     turn, at most 400.
@@ -84,7 +86,8 @@ def lags_of(decay_time: float, frequency: float, interval: float) -> list[int]:
         stride = max(1, round(1 / (TURN_RECORDS * frequency * interval)))
         count = min(400, math.ceil(2 * TURN_RECORDS * frequency * decay_time) + 1)
     else:
-        stride, count = max(1, round(4 * decay_time / ((LAGS - 1) * interval))), LAGS
+        stride, count = round(4 * decay_time / ((LAGS - 1) * interval)), LAGS
+    stride = max(1, min(stride, records // 2 // (count - 1)))
     return [stride * number for number in range(count)]
 
 
@@ -199,7 +202,7 @@ def measured(
     Symbols: `reads` spread in every window; `interval` between records (s); `guess` about the decay
     time (s) and the frequency (Hz).
     """
-    kept = correlations(series, lags_of(*guess, interval), interval, guess[1])
+    kept = correlations(series, lags_of(*guess, interval, len(series)), interval, guess[1])
     edges, counts = histogram(series)
     none = torch.zeros(0, dtype=torch.float64)
     empty = Estimate(value=none, standard_error=none, effective_samples=none)

@@ -123,3 +123,30 @@ def window_averages(
             f"recorded, but one is {window:g} s; take a longer run."
         )
     return (integral[back:] - marks[1 : len(marks) - back + 1]) / length
+
+
+def record_averages(
+    series: Float[Tensor, " time *batch"], interval: float, window: float
+) -> Float[Tensor, " reads *batch"]:
+    """Return the averages of records over one window each, ending at every record with room for it.
+
+    u runs straight from record to record, so that a window need not be a whole number of them.
+
+    Symbols: `interval` between records (s); `window` (s).
+
+    Raises:
+        ValueError: the window is longer than the series.
+    """
+    length = window / interval
+    back, step, fraction = _beginning(length, 1)
+    if back >= len(series):
+        raise ValueError(
+            f"`windows` must fit into the {(len(series) - 1) * interval:.3g} s that are recorded, "
+            f"but one is {window:g} s; take a longer run."
+        )
+    values = series.double()
+    areas = torch.cat((torch.zeros_like(values[:1]), ((values[1:] + values[:-1]) / 2).cumsum(0)))
+    ahead = (step + fraction) - (step + fraction) ** 2 / 2
+    part = values[:-1] * ahead + values[1:] * (step + fraction) ** 2 / 2
+    begin = areas[:-1] + part
+    return (areas[back:] - begin[: len(areas) - back]) / length

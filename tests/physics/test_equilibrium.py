@@ -134,3 +134,23 @@ def test_gradient_of_the_closed_forms():
     assert torch.autograd.gradcheck(eq.easy_plane_std, (tiny,), eps=1e-7)
     assert torch.autograd.gradcheck(eq.easy_plane_std, (delta,))
     assert torch.autograd.gradcheck(eq.easy_plane_mean, (delta, field))
+
+
+def test_tabulated_spread_of_a_perpendicular_layer():
+    delta = torch.cat((torch.linspace(0, 30, 41), torch.logspace(1.5, 3.3, 20))).double()
+    exact = shape(eq.perpendicular_law(delta)).std
+    torch.testing.assert_close(eq.perpendicular_std(delta), exact, rtol=2e-5, atol=0)
+    far = torch.tensor([1e4], dtype=torch.float64)
+    assert float(eq.perpendicular_std(far)) == pytest.approx(1 / math.sqrt(2e4), rel=1e-3)
+
+
+def test_mean_of_a_perpendicular_layer_by_its_cumulants():
+    delta, field = torch.meshgrid(
+        torch.tensor([5.0, 10.0, 30.0, 200.0]).double(),
+        torch.tensor([-0.2, 0.01, 0.1, 0.2]).double(),
+        indexing="ij",
+    )
+    variance = eq.perpendicular_std(delta).square()
+    pushed = field / variance
+    exact = shape(eq.perpendicular_law(delta, pushed)).mean
+    torch.testing.assert_close(eq.perpendicular_mean(delta, pushed), exact, rtol=1e-2, atol=0)

@@ -106,3 +106,22 @@ def test_impossible_layers_are_refused(name, value):
 def test_impossible_temperatures_are_refused():
     with pytest.raises(ValueError, match="`temperature` must be positive"):
         free.stability_factor(pillar(), real(1.0), 0.0)
+
+
+def test_magnetisation_and_anisotropy_fall_with_temperature():
+    """T* = 1200 K: 300 K is an eighth of T*^{3/2}, 675 K 27/64; so m = (37/64)/(7/8) at 675 K."""
+    law = free.ThermalLaw(bloch_temperature=1200.0, anisotropy_exponent=2.0)
+    ratio = 37 / 64 / (7 / 8)
+    assert free.magnetisation_ratio(law, 675.0) == pytest.approx(ratio, rel=1e-12)
+    assert free.magnetisation_ratio(law, 300.0) == 1
+    hot = free.layer_at(pillar(), law, 675.0)
+    assert hot.saturation_magnetisation == pytest.approx(1e6 * ratio, rel=1e-12)
+    found = free.interface_anisotropy_at(real(1e-3), law, 675.0)
+    torch.testing.assert_close(found, real(1e-3 * ratio**2), rtol=1e-12, atol=0)
+    assert free.layer_at(pillar(), None, 675.0) == pillar()
+    with pytest.raises(ValueError, match=r"inside \(0, 1200\) K, but is 1200 K"):
+        free.magnetisation_ratio(law, 1200.0)
+    with pytest.raises(ValueError, match="`bloch_temperature` must exceed 300 K"):
+        free.ThermalLaw(bloch_temperature=300.0, anisotropy_exponent=2.0)
+    with pytest.raises(ValueError, match="`anisotropy_exponent` must not be negative"):
+        free.ThermalLaw(bloch_temperature=1200.0, anisotropy_exponent=-1.0)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -99,3 +100,87 @@ def test_linear_and_free_diffusion_time_share_one_scale():
 
 def test_precession_frequency():
     assert float(rx.precession_frequency(real(1.0))) == pytest.approx(28.025e9, rel=1e-4)
+
+
+@given(r=st.floats(1e-3, 20), phase=st.floats(0, 60))
+def test_precessing_window_factor_is_the_double_integral_of_a_damped_cosine(r, phase):
+    exact = (
+        2
+        * integrate.quad(
+            lambda t: (1 - t) * math.exp(-r * t) * math.cos(phase * t), 0, 1, limit=400
+        )[0]
+    )
+    found = float(rx.precessing_window_factor(real(r), real(phase))) ** 2
+    assert found == pytest.approx(exact, abs=1e-8)
+
+
+def test_without_precession_the_window_factors_agree():
+    r = real(1e-4, 0.3, 1.0, 10.0)
+    torch.testing.assert_close(
+        rx.precessing_window_factor(r, torch.zeros(4).double()),
+        rx.window_factor(r),
+        rtol=1e-9,
+        atol=0,
+    )
+
+
+def test_dephasing_window_factor_is_the_double_integral_of_its_correlation():
+    """Γ = 0.2/ns, ω = 10 rad/ns, Δ = 15: its C(t) by quadrature; Δ → ∞ is the damped cosine."""
+    rate, omega, delta = 0.2e9, 10e9, 15.0
+    root = rate * np.sqrt(1 - 1j * omega / (rate * delta))
+    mixing = (root**2 + rate**2) / (2 * rate * root)
+
+    def correlation(t):
+        spread = np.cosh(root * t) + mixing * np.sinh(root * t)
+        return (np.exp((rate - 1j * omega) * t) / spread**2).real
+
+    for window in (0.2e-9, 1e-9, 5e-9):
+        times = np.linspace(0, window, 20001)
+        weighted = (1 - times / window) * np.array([correlation(t) for t in times])
+        exact = math.sqrt(2 * integrate.simpson(weighted, x=times) / window)
+        found = rx.dephasing_window_factor(window, real(1 / rate), real(omega), real(delta))
+        assert float(found) == pytest.approx(exact, rel=1e-6)
+        stable = rx.dephasing_window_factor(window, real(1 / rate), real(omega), real(1e9))
+        plain = rx.precessing_window_factor(real(window * rate), real(window * omega))
+        assert float(stable) == pytest.approx(float(plain), rel=1e-6)
+
+
+def test_precession_memory_is_the_decay_of_its_correlation():
+    time, omega, delta = real(5e-9), real(10e9), real(15.0)
+    found = float(rx.precession_memory(time, omega, delta))
+    root = np.sqrt(1 - 1j * 10e9 * 5e-9 / 15)
+    assert found == pytest.approx(5e-9 / (2 * root.real - 1))
+    assert float(rx.precession_memory(time, omega, real(1e9))) == pytest.approx(5e-9)
+
+
+def test_tabulated_rate_of_an_easy_plane():
+    delta = torch.linspace(0, 100, 37, dtype=torch.float64)
+    exact = rx.fokker_planck_rate(-delta)
+    torch.testing.assert_close(rx.easy_plane_rate(delta), exact, rtol=5e-5, atol=0)
+    ends = rx.easy_plane_rate(real(100.0, 100.001))
+    assert float(ends[1] - ends[0]) == pytest.approx(0.001, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    "field, in_plane, window, exact",
+    [
+        (0.02, 1e-3, 3e-9, 0.981),
+        (0.02, 5e-3, 1e-8, 0.480),
+        (0.06, 1e-3, 1e-8, 0.906),
+        (0.06, 2.5e-3, 1e-8, 0.697),
+        (0.06, 5e-3, 1e-9, 0.829),
+        (0.2, 1e-3, 3e-8, 0.892),
+        (0.2, 5e-3, 3e-9, 0.469),
+    ],
+)
+def test_out_of_round_factor_against_the_klein_kramers_equation(field, in_plane, window, exact):
+    """Numbers: matrix exponentials in 60 Hermite and 49 Fourier functions; 2.2 nm, α 0.02."""
+    layer = FreeLayer(saturation_magnetisation=1e6, diameter=5e-8, thickness=2.2e-9, damping=0.02)
+    thermal = 1.380649e-23 * 300
+    moment = layer.saturation_magnetisation * layer.volume
+    speed = 2 / math.sqrt(moment * field / thermal) / 0.02
+    ratio = window / rx.correlation_time(0.02, real(field))
+    found = rx.out_of_round_factor(ratio, real(speed), moment * in_plane / (4 * thermal))
+    assert float(found) == pytest.approx(exact, rel=0.065)
+    assert float(rx.out_of_round_factor(ratio, real(speed), 0.0)) == 1.0
+    assert float(rx.out_of_round_factor(ratio, real(speed), 1e-4)) == pytest.approx(1, abs=1e-3)

@@ -277,7 +277,7 @@ def read_spread(
 def _along_field(
     mtj: StochasticMtj, curve: Callable[[Tensor], Tensor], anisotropy: Tensor
 ) -> Tensor:
-    """Return a curve of K_i, of many settings by a table of equal steps of ln |B_k|: to 1e-5."""
+    """Return a curve of K_i, of many settings by a table of equal steps of ln |B_k|: to 2e-5."""
     fields = easy_plane_field(mtj, anisotropy)
     sign = -1 if mtj.orientation == "perpendicular" else 1
 
@@ -346,7 +346,7 @@ def torque_field(
     Derivation: in ṁ = −γ m×(b m×p) + α m×ṁ the torque is −γ/(1 + α²) [b m×(m×p) − αb m×p], that of
     a field b/α along p but for a precession about p; where p is the axis of an easy plane, that
     leaves m_z alone. So its law is exactly exp[−Δu² + M_sV(B + b/α)u/kT]. On a perpendicular layer
-    under p = x̂ the balance is m_x = 0, m_y = b/B_k at any damping: the field is 0 to first order.
+    under p = x̂ the balance is m_x = 0, m_y = ±b/B_k at any damping: the field is 0 to first order.
 
     Symbols: P² = TMR/(TMR + 2) without bias; V (V); A area, t thickness of the free layer. At a
     fixed voltage the torque does not depend on the angle but for the sine.

@@ -276,6 +276,7 @@ def out_of_round_factor(
     if barrier == 0:
         return torch.ones(torch.broadcast_shapes(window_over_time.shape, speed.shape)).to(speed)
     kept, slow = _running(barrier)
+    kept = min(kept, 1 - min(barrier, 0.3) ** 2 / 2)  # where the quadrature rounds to 1
     bessel = special.i1(barrier) / special.i0(barrier)
     strong = float(special.i0(barrier)) ** -2
     diffusion = slow + (strong - slow) / (1 + 0.52 * speed * barrier**1.16)

@@ -248,10 +248,12 @@ def test_dark_images_dissipate_less_and_convert_as_much():
 def test_programming_is_priced_once_per_chip_and_only_where_cells_are_written():
     x = images(4)
     real, perfect = deployed("spintronic"), deployed("ideal")
-    assert set(real.programming) == {"conv", "dense1", "dense2"}
-    assert real.programming["dense1"].write_pulses >= 4 * 96
-    assert real.bill(x, 1, KEY).programming_energy_j > 0
-    assert perfect.bill(x, 1, KEY).programming_energy_j == 0
+    assert set(real.layers) == {"conv", "dense1", "dense2"}
+    assert real.layers["dense1"].events.write_pulses >= 4 * 96
+    bill, free = real.bill(x, 1, KEY), perfect.bill(x, 1, KEY)
+    assert bill.programming_energy_j > 0
+    assert bill.programming_time_s > 0
+    assert free.programming_energy_j == free.programming_time_s == 0
 
 
 def refusal(network: Network, calibrate_on: torch.Tensor) -> str:

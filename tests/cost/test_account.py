@@ -167,6 +167,38 @@ def test_each_event_has_a_price_and_nothing_else_has() -> None:
         assert (bill.programming_energy_j > 0) == (field.name in programming)
 
 
+def test_programming_by_hand() -> None:
+    """Joules of devices as they come; pulses and verifying reads at the table's price; once each.
+
+    A verifying read is one conversion and one output's integration. Times add, layer by layer; two
+    copies of a layer are written at once and cost twice.
+    """
+    events = Events(write_energy=3e-9, write_pulses=1000.0, verify_reads=200.0)
+    read = Events(conversions=200.0, integrations=200.0)
+    tile = (TileShape(rows=8, outputs=8),)
+    layers = [
+        LayerActivity(name=name, tiles=tile, positions=1, events=events) for name in ("a", "b")
+    ]
+    schedule = dataclasses.replace(
+        SCHEDULE, replication={"b": 2}, programming_times={"a": 1e-3, "b": 5e-4}
+    )
+    bill = account(layers, 1, HARDWARE, schedule, TABLE)
+    parts = bill.programming_energy_by_part
+    assert parts["devices"] == pytest.approx(9e-9, rel=1e-12)
+    assert parts["pulse logic"] == pytest.approx(3000 * TABLE.control.write_pulse, rel=1e-12)
+    same = dynamic(read)
+    assert parts["verifying converters"] == pytest.approx(3 * (same["adc"] + same["integrator"]))
+    assert bill.programming_energy_j == pytest.approx(sum(parts.values()), rel=1e-12)
+    assert bill.programming_time_s == pytest.approx(1.5e-3, rel=1e-12)
+    shared = bill.amortised_energy(1e6) - bill.energy_j
+    assert shared == pytest.approx(bill.programming_energy_j / 1e6, rel=1e-6)
+    wrong = dataclasses.replace(SCHEDULE, programming_times={"c": 1.0})
+    with pytest.raises(ValueError, match="`programming_times` must name layers of a, b"):
+        account(layers, 1, HARDWARE, wrong, TABLE)
+    with pytest.raises(ValueError, match="`programming_times` must not be negative"):
+        dataclasses.replace(SCHEDULE, programming_times={"a": -1.0})
+
+
 def test_no_events_cost_no_dynamic_energy() -> None:
     assert set(dynamic(Events()).values()) == {0.0}
     idle = [dataclasses.replace(layer, events=Events()) for layer in activity()]

@@ -30,7 +30,13 @@ def spec_of(cell: BitCell, tile_rows: int = 128, input_scale: float = 1.0) -> Ha
     layout = ArrayLayout(
         rows=tile_rows, outputs_per_adc=2, cell_wire_resistance=0.0, driver_resistance=0.0
     )
-    return HardwareSpec(cell=cell, layout=layout, weight_max=WEIGHT_MAX, input_scale=input_scale)
+    return HardwareSpec(
+        cell=cell,
+        layout=layout,
+        weight_max=WEIGHT_MAX,
+        input_scale=input_scale,
+        temperature=cell.environment.use_temperature,
+    )
 
 
 def software_of(product: Product) -> MeanFieldLayer:

@@ -38,11 +38,13 @@ def found(seed: int, accuracy: float) -> dict[str, Any]:
         }  # fmt: skip
     bill = {
         "energy_j": accuracy * 1e-6, "energy_high_j": 3e-6, "latency_s": 1e-3, "area_m2": 1e-6,
+        "programming_energy_j": accuracy * 3e-9, "programming_time_s": 2.0,
         "breakdown": {"energy_j": {"adc": accuracy, "array": 2.0}},
     }  # fmt: skip
     bills = {"ideal": bill, "spintronic": bill}
     return {"seed": seed, "rows": rows, "bills": bills, "mapping": [LAYER], "sigma": {"of": seed},
-            "examples": [seed], "seconds": {}}  # fmt: skip
+            "weights": {"of": seed}, "programming": [{"of": seed}], "examples": [seed],
+            "seconds": {}}  # fmt: skip
 
 
 @pytest.fixture
@@ -90,7 +92,10 @@ def test_single_seeds_stand_beside_the_mean(assembled):
     rows = [row for row in assembled["seed_rows"] if row["where"] == "spintronic"]
     assert [row["seed"] for row in rows] == [3, 7]
     assert [row["accuracy"] for row in rows] == pytest.approx([0.84, 0.94])
-    assert assembled["sigma"] == {"of": 3}
+    assert assembled["sigma"] == assembled["weights"] == {"of": 3}
+    assert assembled["programming"] == [{"of": 3}]
+    assert assembled["rows"][-1]["programming_energy_j"] == pytest.approx(2.55e-9)
+    assert assembled["rows"][-1]["programming_time_s"] == pytest.approx(2.0)
     assert assembled["reliability"]["dnn/software/none"] == {"seed": 3}
 
 

@@ -35,12 +35,13 @@ ROW_KEYS = {
     "model", "where", "sampling", "reads", "images", "accuracy", "nll", "brier", "ece",
     "ece_floor", "ece_floor_range", "ood_ece", "ood_signed_error", "ood_accuracy", "ood_entropy",
     "auroc_epistemic", "auroc_total", "energy_j", "latency_s", "area_m2", "breakdown", "se",
+    "programming_energy_j", "programming_time_s",
     "seeds",
 }  # fmt: skip
 TOP_KEYS = {
     "schema_version", "study", "study_hash", "quick", "title", "preset", "data", "rows",
-    "seed_rows", "reliability", "mapping", "sigma", "examples", "checks", "not_simulated",
-    "provenance",
+    "seed_rows", "reliability", "mapping", "sigma", "weights", "programming", "device", "examples",
+    "checks", "not_simulated", "provenance",
 }  # fmt: skip
 
 

@@ -9,7 +9,13 @@ import torch
 
 from bayespin.array.crossbar import ArrayLayout, code_noise
 from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import ideal_cells
+from bayespin.cell.interface import (
+    GaussianCell,
+    ProgrammedCells,
+    ProgrammingReport,
+    Use,
+    ideal_cells,
+)
 from bayespin.cost.account import Bill, Hardware, Schedule, account
 from bayespin.cost.components import load_components
 from bayespin.events import Events, LayerActivity
@@ -30,9 +36,9 @@ Devices = Literal["ideal", "spintronic"]
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """A chip: bit cell, tile layout, and the preset they come from."""
+    """A chip: cell, tile layout, and the preset they come from."""
 
-    cell: BitCell
+    cell: GaussianCell
     layout: ArrayLayout
     preset: str = "custom"
     preset_hash: str = ""
@@ -84,16 +90,14 @@ class Accelerator:
                 "Argument `calibrate_on` must hold at least one image and finite values, "
                 "but does not."
             )
-        converted, mappings, programming = {}, [], {}
+        converted, written = {}, {}
         noise = KeyedNoise.from_key(key.child("calibrate"))
         x = calibrate_on
         with torch.no_grad():
             for name, stage in network.stages.items():
                 if isinstance(stage, MeanFieldLayer):
-                    stage, mapping, events = self._convert(name, stage, x, key, devices)
+                    stage, written[name] = self._convert(name, stage, x, key, devices)
                     stage.calibrate(x, noise)
-                    mappings.append(mapping)
-                    programming[name] = events
                 else:
                     stage = copy.deepcopy(stage)  # later changes of the network stay off the chip
                 converted[name] = stage
@@ -101,13 +105,14 @@ class Accelerator:
         return Deployment(
             chip=self,
             network=Network(converted).eval(),
-            mappings=tuple(mappings),
-            programming=programming,
+            layers=written,
+            devices=devices,
+            use=Use(temperature=self.cell.environment.use_temperature),
         )
 
     def _convert(
         self, name: str, layer: MeanFieldLayer, x: Tensor, key: Key, devices: Devices
-    ) -> tuple[HardwareLayer, LayerMapping, Events]:
+    ) -> tuple[HardwareLayer, "WrittenLayer"]:
         if float(x.min()) < 0:
             raise ValueError(
                 f"Inputs of layer `{name}` must not be negative, because rows are driven with one "
@@ -118,17 +123,35 @@ class Accelerator:
         mapping = choose(name, mean, sigma, self.cell, input_statistics(x, heat))
         wanted = wanted_cells(mean, sigma, mapping)
         if devices == "ideal":
-            cells, events = ideal_cells(wanted, self.cell), Events()
+            cells = ideal_cells(wanted, self.cell)
+            written = WrittenLayer(mapping=mapping, events=Events(), report=None, state=vars(cells))
         else:
-            done = self.cell.program(wanted, mapping.gain, key.child("program", name))
-            cells, events = done.cells, done.events
+            found = self.cell.program(wanted, mapping.gain, key.child("program", name))
+            cells = found.cells
+            written = WrittenLayer(
+                mapping=mapping, events=found.events, report=found.report, state=found.state
+            )
         spec = HardwareSpec(
             cell=self.cell,
             layout=self.layout,
             weight_max=mapping.weight_max,
             input_scale=mapping.input_scale,
+            temperature=self.cell.environment.use_temperature,
         )
-        return HardwareLayer(layer.product, layer.bias, cells, spec), mapping, events
+        return HardwareLayer(layer.product, layer.bias, cells, spec), written
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenLayer:
+    """How one layer was put on the chip, once."""
+
+    mapping: LayerMapping
+    events: Events
+    """What programming took."""
+    report: ProgrammingReport | None
+    """The same in detail, and what it left; None for ideal devices."""
+    state: Mapping[str, Tensor]
+    """The devices with their own draws and what was written to them; the cells, for ideal ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +160,44 @@ class Deployment:
 
     chip: Accelerator
     network: Network
-    mappings: tuple[LayerMapping, ...]
-    programming: Mapping[str, Events]
-    """What programming each layer took, once."""
+    layers: Mapping[str, WrittenLayer]
+    """What was written, by name of the layer."""
+    devices: Devices
+    use: Use
+    """At which temperature it is read, and how long after programming."""
+
+    @property
+    def mappings(self) -> tuple[LayerMapping, ...]:
+        """How each layer sits on the chip, in the order of the network."""
+        return tuple(layer.mapping for layer in self.layers.values())
+
+    def used_at(self, temperature: float | None = None, age: float = 0.0) -> "Deployment":
+        """Return the same chip read at another temperature or later, as it was programmed.
+
+        Converters keep the ranges of the first calibration. Ideal cells neither drift nor age.
+
+        Args:
+            temperature: K; the present one if not given.
+            age: seconds since programming, spent at that temperature.
+
+        Raises:
+            ValueError: a temperature outside 0 to 600 K, or a negative age.
+        """
+        now = self.use.temperature if temperature is None else temperature
+        use = Use(temperature=now, age=age)
+        stages = dict(self.network.stages.items())
+        for name in self.layers:
+            layer = stages[name]
+            assert isinstance(layer, HardwareLayer)
+            stages[name] = layer.with_cells(self.cells(name, use), use.temperature)
+        return replace(self, network=Network(stages).eval(), use=use)
+
+    def cells(self, layer: str, use: Use) -> ProgrammedCells:
+        """Return what one layer's cells have become at a temperature and an age."""
+        written = self.layers[layer]
+        if self.devices == "ideal":
+            return ProgrammedCells(**written.state)
+        return self.chip.cell.in_use(written.state, written.mapping.gain, use)
 
     def predict(
         self,
@@ -172,24 +230,32 @@ class Deployment:
             key: noise of the pass that counts events.
         """
         layers = [
-            replace(layer, events=layer.events + self.programming[layer.name])
+            replace(layer, events=layer.events + self.layers[layer.name].events)
             for layer in self.activity(images, key)
         ]
-        read, environment = self.chip.cell.read, self.chip.cell.environment
+        read = self.chip.cell.read
         hardware = Hardware(
             output_conductance=self.chip.cell.output_conductance,
             adc_bits=read.adc_bits,
             input_bits=read.input_bits,
             columns_per_adc=self.chip.layout.outputs_per_adc,
             read_voltage=read.voltage,
-            temperature=environment.use_temperature,
+            temperature=self.use.temperature,
         )
         schedule = Schedule(
             read_window=read.window,
             sampling_period=self.chip.cell.sampling_period(),
             classes=int(self._outputs()),
+            programming_times={name: self.programming_time(name) for name in self.layers},
         )
         return account(layers, reads, hardware, schedule, load_components(self.chip.components))
+
+    def programming_time(self, layer: str) -> float:
+        """Return the seconds that programming one layer took: rows in turn, its tiles at once."""
+        report = self.layers[layer].report
+        if report is None:
+            return 0.0
+        return max(float(tile.sum()) for tile in report.row_time.split(self.chip.layout.rows))
 
     def _outputs(self) -> int:
         return list(self.network.random_layers().values())[-1].product.outputs

@@ -29,9 +29,17 @@ class Schedule:
     """Network outputs whose probabilities, logarithms and squares are summed over passes."""
     replication: Mapping[str, int] = field(default_factory=dict)
     """Copies of a layer that share its positions; 1 where a layer is not named."""
+    programming_times: Mapping[str, float] = field(default_factory=dict)
+    """s to program a layer, its tiles and copies at once; 0 where a layer is not named."""
 
     def __post_init__(self) -> None:
         _positive(self, "read_window", "sampling_period")
+        for name, seconds in self.programming_times.items():
+            if not seconds >= 0:
+                raise ValueError(
+                    f"Argument `programming_times` must not be negative, but is {seconds:g} s for "
+                    f"`{name}`."
+                )
         if self.classes < 0:
             raise ValueError(f"Argument `classes` must not be negative, but is {self.classes}.")
         for name, copies in self.replication.items():
@@ -88,6 +96,20 @@ class Bill:
     area_by_layer: Mapping[str, float]
     programming_energy_j: float
     """Once per deployment; in no other figure."""
+    programming_energy_by_part: Mapping[str, float]
+    """Joules in the devices, in the logic of pulses, and in the converters that verify."""
+    programming_time_s: float
+    """Layers one after another; once per deployment."""
+
+    def amortised_energy(self, predictions: float) -> float:
+        """Return J of one prediction with its share of programming, E + E_programming/predictions.
+
+        Raises:
+            ValueError: fewer than one prediction.
+        """
+        if not predictions >= 1:
+            raise ValueError(f"Argument `predictions` must be at least 1, but is {predictions:g}.")
+        return self.energy_j + self.programming_energy_j / predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +181,7 @@ def account(
     energy[layers[-1].name]["statistics"] = reads * schedule.classes * table.digital.statistic
     by_component = _columns(energy)
     total = math.fsum(by_component.values())
+    programming = _columns({layer.name: _programming(layer, price) for layer in layers})
     conversions = reads * math.fsum(layer.events.conversions for layer in layers)
     dearer = table.survey_median.energy(hardware.adc_bits) - _adc_energy(price)
     return Bill(
@@ -171,7 +194,9 @@ def account(
         latency_by_layer=latency,
         area_by_component=_columns(areas),
         area_by_layer={name: math.fsum(parts.values()) for name, parts in areas.items()},
-        programming_energy_j=math.fsum(_programming(layer, price) for layer in layers),
+        programming_energy_j=math.fsum(programming.values()),
+        programming_energy_by_part=programming,
+        programming_time_s=math.fsum(schedule.programming_times.values()),
     )
 
 
@@ -257,18 +282,21 @@ def _leakage(
     }
 
 
-def _programming(layer: LayerActivity, price: _Price) -> float:
-    """Return J to write one layer once: pulses, their logic, and verify reads of one output."""
+def _programming(layer: LayerActivity, price: _Price) -> dict[str, float]:
+    """Return J to write one layer once, by part; a verify read integrates and converts one output.
+
+    Joules in the devices come with the events: pulses, and the cells' dissipation in verify reads.
+    """
     events, table, hardware = layer.events, price.table, price.hardware
     verify = _adc_energy(price) + table.integrator.output_energy(
         hardware.supply, price.open_time(layer.tiles)
     )
-    once = (
-        events.write_energy
-        + events.write_pulses * table.control.write_pulse
-        + events.verify_reads * verify
-    )
-    return once * price.copies(layer)
+    once = {
+        "devices": events.write_energy,
+        "pulse logic": events.write_pulses * table.control.write_pulse,
+        "verifying converters": events.verify_reads * verify,
+    }
+    return {part: joules * price.copies(layer) for part, joules in once.items()}
 
 
 def _columns(rows: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -291,12 +319,13 @@ def _check(
         )
     if reads < 1:
         raise ValueError(f"Argument `reads` must be at least 1, but is {reads}.")
-    for name in schedule.replication:
-        if name not in names:
-            raise ValueError(
-                f"Argument `replication` must name layers of {', '.join(names)}, "
-                f"but names `{name}`."
-            )
+    for argument in ("replication", "programming_times"):
+        for name in getattr(schedule, argument):
+            if name not in names:
+                raise ValueError(
+                    f"Argument `{argument}` must name layers of {', '.join(names)}, "
+                    f"but names `{name}`."
+                )
     bits, temperature = hardware.adc_bits, hardware.temperature
     check_conversion(table.adc.energy(bits, hardware.supply), bits, temperature)
     per_row = hardware.output_conductance * hardware.read_voltage**2 * schedule.read_window

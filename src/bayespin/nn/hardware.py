@@ -1,31 +1,34 @@
 """The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
 from bayespin.array.crossbar import ArrayLayout, TiledCells
-from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import ProgrammedCells
+from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity
 from bayespin.nn.estimators import Estimator, local_reparameterised
 from bayespin.nn.product import Product
 from bayespin.nn.random_layer import Moments, RandomLayer
 from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
+from bayespin.units import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareSpec:
     """What a hardware layer is made of, besides its weights."""
 
-    cell: BitCell
+    cell: GaussianCell
     layout: ArrayLayout
     weight_max: float
     input_scale: float
     """Activation that the largest DAC code stands for."""
+    temperature: Annotated[float, Unit("K")]
+    """At which it is read."""
 
 
 class HardwareLayer(RandomLayer):
@@ -60,7 +63,7 @@ class HardwareLayer(RandomLayer):
             cells,
             spec.layout.rows,
             read,
-            spec.cell.environment.use_temperature,
+            spec.temperature,
             scale=spec.weight_max * spec.input_scale / spec.cell.full_scale,
         )
         unrolled = (len(self.tiles) * product.outputs, *product.weight_shape[1:])
@@ -70,7 +73,7 @@ class HardwareLayer(RandomLayer):
         self.register_buffer("code_noise", tiled.code_noise)
         self.register_buffer("bias", bias.detach().clone())
         self.register_buffer("adc_range", torch.ones(unrolled[0]))
-        self.register_buffer("row_conductance", cells.total_conductance.sum(1))
+        self.register_buffer("row_conductance", cells.total_conductance.contiguous().sum(1))
         self.clipped_share, self.positions = 0.0, 0
 
     def _cells(self) -> TiledCells:
@@ -121,6 +124,14 @@ class HardwareLayer(RandomLayer):
         clipped = y.abs() > self.product.per_output(self.adc_range)
         self.clipped_share = float(clipped.double().mean())
         self.positions = self.product.positions(y)
+
+    def with_cells(self, cells: ProgrammedCells, temperature: float) -> "HardwareLayer":
+        """Return this layer with other cells, read at a temperature (K); converters stay set."""
+        spec = replace(self.spec, temperature=temperature)
+        layer = HardwareLayer(self.product, self.bias, cells, spec)
+        layer.adc_range.copy_(self.adc_range)
+        layer.clipped_share, layer.positions = self.clipped_share, self.positions
+        return layer
 
     def activity(self, name: str, x: Tensor, y: Tensor) -> LayerActivity:
         """Return what one pass costs per image, averaged over the images in `x`.

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bayespin.cell.bit_cell import BitCell
-from bayespin.cell.interface import WantedCells, held_sigma, sigma_level
+from bayespin.cell.interface import GaussianCell, WantedCells, held_sigma, sigma_level
 from bayespin.shapes import Float, Tensor
 
 _WEIGHT_FRACTIONS = (*(0.1 + 0.025 * i for i in range(37)), *(1.1**i for i in range(1, 23)))
@@ -98,7 +97,7 @@ def choose(
     name: str,
     mean: Float[Tensor, "..."],
     sigma: Float[Tensor, "..."],
-    cell: BitCell,
+    cell: GaussianCell,
     inputs: list[InputStatistics],
 ) -> LayerMapping:
     """Return the mapping of one layer with the least divergence.
@@ -107,7 +106,7 @@ def choose(
         name: of the layer, for messages.
         mean: trained means μ.
         sigma: trained standard deviations σ, of the same shape.
-        cell: the bit cell.
+        cell: what holds a weight.
         inputs: from `input_statistics`, one per input scale to choose from.
 
     Raises:
@@ -172,7 +171,7 @@ class _Offer:
     """Of each level."""
 
     @classmethod
-    def of(cls, cell: BitCell, gain: float) -> "_Offer":
+    def of(cls, cell: GaussianCell, gain: float) -> "_Offer":
         return cls(
             levels=cell.sigma_levels(gain, cell.environment.programming_temperature),
             read_noise=cell.read_noise(gain),

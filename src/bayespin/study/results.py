@@ -13,28 +13,34 @@ from bayespin.cost.components import load_components
 from bayespin.network.models import Network
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.study import cells
 from bayespin.study.schema import Study
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 NOT_SIMULATED = (
     "wire and driver resistance (their values stand in the preset; products are free of IR drop)",
     "correlation between successive reads (reads are taken three correlation times apart)",
-    "read disturb: the shift of a pillar's anisotropy by the read voltage",
-    "change of TMR with the input's amplitude (its value at full read voltage is used)",
+    "change of TMR and of a pillar's spread with the input's amplitude (their values at full read "
+    "voltage are used)",
     "offset, nonlinearity and thermal noise of the converters",
-    "loss of programmed levels over time",
+    "ageing, and temperatures other than the preset's two (`Deployment.used_at` has both)",
+    "wear of gates and tracks: pulses are counted against the endurance, and change nothing",
 )
 _SCALARS = ("accuracy", "nll", "brier", "ece", "ece_floor", "auroc_epistemic", "auroc_total")
 _LADDERS = ("ood_ece", "ood_signed_error", "ood_accuracy")
-_BILLS = ("energy_j", "energy_high_j", "latency_s", "area_m2")
+_BILLS = (
+    "energy_j", "energy_high_j", "latency_s", "area_m2", "programming_energy_j",
+    "programming_time_s",
+)  # fmt: skip
 
 
 def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the content of results.json without its provenance.
 
     Rows are means over seeds; `se` holds their standard errors, `seed_rows` the single seeds.
-    Reliability, mapping, σ histograms and examples are those of the first seed.
+    Reliability, mapping, σ histograms, programming, the map of pairs (μ, σ) and examples are those
+    of the first seed.
     """
     seed_rows = [row for found in per_seed for row in _rows(study, found)]
     keys = list(per_seed[0]["rows"])
@@ -51,6 +57,9 @@ def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]
         "reliability": {key: first["rows"][key]["reliability"] for key in keys},
         "mapping": first["mapping"],
         "sigma": first["sigma"],
+        "weights": first["weights"],
+        "programming": first["programming"],
+        "device": cells.device(chip),
         "examples": first.get("examples", []),
         "baselines": baselines(study, first["mapping"]),
         "checks": checks(study, rows),
@@ -134,11 +143,14 @@ def bill(found: Bill) -> dict[str, Any]:
         "energy_high_j": found.energy_high_j,
         "latency_s": found.latency_s,
         "area_m2": found.area_m2,
+        "programming_energy_j": found.programming_energy_j,
+        "programming_time_s": found.programming_time_s,
         "breakdown": {
             "energy_j": dict(found.energy_by_component),
             "energy_by_layer_j": dict(found.energy_by_layer),
             "latency_by_layer_s": dict(found.latency_by_layer),
             "area_m2": dict(found.area_by_component),
+            "programming_energy_j": dict(found.programming_energy_by_part),
         },
     }
 

@@ -19,7 +19,7 @@ from bayespin.network.training import TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.rng import Key
-from bayespin.study import data, evaluate, provenance, results
+from bayespin.study import cells, data, evaluate, provenance, results
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
 from bayespin.study.store import RunFolder, write_json
@@ -209,6 +209,8 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
         "bills": {"ideal": _bill(bench, ideal, key), "spintronic": _bill(bench, chip, key)},
         "mapping": results.mapping(chip),
         "sigma": results.sigma_histograms(bayesian, chip),
+        "weights": cells.weight_maps(bayesian, chip),
+        "programming": cells.programming(chip),
         "rows": {row.key: _clean(bench, row, key, seed) for row in rows},
     }
     if seed == bench.study.seeds[0]:

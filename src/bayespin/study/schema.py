@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from bayespin.cell.bit_cell import BitCell
+from bayespin.cell.interface import GaussianCell, held_sigma
 from bayespin.chip.accelerator import Accelerator
 from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.load import build, read_resource
@@ -89,7 +90,7 @@ class Training:
             window=window,
         )
 
-    def window(self, cell: BitCell) -> SigmaWindow:
+    def window(self, cell: GaussianCell) -> SigmaWindow:
         """Return floor and cap of σ that the device holds.
 
         Raises:
@@ -101,7 +102,7 @@ class Training:
                 f"`training.column_gain` must be one of {', '.join(f'{g:g}' for g in gains)}, "
                 f"but is {self.column_gain:g}."
             )
-        floor, cap = cell.sigma_window(self.column_gain, self.weight_range)
+        floor, cap = self._held(cell, self.column_gain)
         if not floor < self.weight_range:
             raise ValueError(
                 f"`hardware` must hold σ below `training.weight_range`, {self.weight_range:g}, but "
@@ -109,7 +110,7 @@ class Training:
             )
         if self.sigma_cap is None:
             return SigmaWindow(floor=floor, cap=cap)
-        largest = cell.sigma_window(max(gains), self.weight_range)[1]
+        largest = self._held(cell, max(gains))[1]
         if not floor < self.sigma_cap <= largest:
             raise ValueError(
                 f"`training.sigma_cap` must be within what the device can hold, {floor:.3g} to "
@@ -117,6 +118,12 @@ class Training:
                 f"{self.sigma_cap:g}."
             )
         return SigmaWindow(floor=floor, cap=self.sigma_cap)
+
+    def _held(self, cell: GaussianCell, gain: float) -> tuple[float, float]:
+        """Return floor and cap of σ in weight units when every input is at full drive."""
+        levels = cell.sigma_levels(gain, cell.environment.programming_temperature)
+        held = held_sigma(levels, cell.read_noise(gain)) * self.weight_range
+        return float(held.min()), float(held.max())
 
 
 # What a part of the chip calls a field, and what a study calls it.
@@ -176,7 +183,9 @@ class Hardware:
         return f"`hardware` must leave preset {self.preset} a chip that can be, but {refusal}"
 
     def _changed(self, chip: Accelerator) -> Accelerator:
-        cell, pillar = chip.cell, chip.cell.pillar
+        cell = chip.cell
+        assert isinstance(cell, BitCell)  # what presets hold
+        pillar = cell.pillar
         read = {"voltage": self.read_voltage, "window": self.read_window,
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
         layout = {"rows": self.rows, "outputs_per_adc": self.outputs_per_adc}

@@ -126,6 +126,15 @@ def studies() -> None:
 
 
 @app.command()
+def devices() -> None:
+    """List the presets: what their devices hold, and how far their numbers can be trusted."""
+    from bayespin.report import gallery
+
+    for line in gallery.lines():
+        typer.echo(line)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is installed, which device computes, and where data was found."""
     from bayespin.study.doctor import findings

@@ -206,7 +206,9 @@ class BitCell:
         spread = (levels / (gain * 2**0.5))[chosen]
         bench, cost = self.bench(gain), self._read_cost()
         targets = ledger.Targets.of(wanted, spread)
-        written = programming.write(targets.mean, targets.spread, bench, key)
+        written = programming.write(
+            targets.mean, targets.spread, bench, key, torch.get_num_threads()
+        )
         state = {**state_of(written), "shape": torch.tensor(wanted.mean.shape)}
         return Programmed(
             cells=self.in_use(state, gain, Use(temperature=self.environment.use_temperature)),

@@ -62,31 +62,35 @@ class DeviceCurves:
             field_range=reach,
         )
 
-    def law(self, c: Tensor, field: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation at coordinates c in [0, 1] and fields (T) of equal shape."""
-        points = self.mean.shape[1]
-        x = c * (points - 1)
-        column = x.long().clamp_(0, points - 2)
-        right = x - column
+    def places(self, field: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where fields (T) lie in the table: first entry of a row, and share of the next."""
         if self.field_range == 0:
-            row, up = torch.full_like(column, FIELDS // 2 - 1), torch.ones_like(right)
+            row, up = torch.full_like(field, FIELDS // 2 - 1), torch.ones_like(field)
         else:
             y = ((field / self.field_range).clamp(-1, 1) + 1) * ((FIELDS - 1) / 2)
-            row = y.long().clamp_(0, FIELDS - 2)
+            row = y.floor().clamp_(0, FIELDS - 2)
             up = y - row
-        index = row * points + column
+        return row.long() * self.mean.shape[1], up
 
-        def between(table: Tensor) -> Tensor:
-            flat = table.view(-1)
-            below = torch.lerp(flat[index], flat[index + 1], right)
-            return torch.lerp(below, torch.lerp(flat[index + points], flat[index + points + 1],
-                                                right), up)  # fmt: skip
+    def law(self, c: Tensor, field: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation at coordinates c in [0, 1] and fields (T) of equal shape."""
+        places = self.places(field)
+        return self._between(self.mean, c, places), self.deviation_at(c, places)
 
-        return between(self.mean), between(self.deviation)
+    def deviation_at(self, c: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the deviation alone, at coordinates c and the `places` of fields."""
+        return self._between(self.deviation, c, places)
 
-    def deviation_at(self, c: Tensor, field: Tensor) -> Tensor:
-        """Return the deviation alone; see `law`."""
-        return self.law(c, field)[1]
+    def _between(self, table: Tensor, c: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
+        points, flat = table.shape[1], table.view(-1)
+        x = c * (points - 1)
+        column = x.floor().clamp_(0, points - 2)
+        right, index = x - column, column.long() + places[0]
+
+        def along(row: Tensor) -> Tensor:
+            return torch.lerp(flat.take(row), flat.take(row + 1), right)
+
+        return torch.lerp(along(index), along(index + points), places[1])
 
     def coordinate_of(self, deviation: Tensor) -> Tensor:
         """Return where the gate of a nominal device stands that has these deviations."""
@@ -94,7 +98,8 @@ class DeviceCurves:
         low, high = middle[0].log(), middle[-1].log()
         x = (deviation.log() - low).div_(high - low).clamp_(0, 1).mul_(points - 1)
         column = x.long().clamp_(0, points - 2)
-        return torch.lerp(self.coordinate[column], self.coordinate[column + 1], x - column)
+        below, above = self.coordinate.take(column), self.coordinate.take(column + 1)
+        return torch.lerp(below, above, x - column)
 
 
 def _inverse(values: Tensor, wanted: Tensor) -> Tensor:

@@ -89,57 +89,89 @@ def set_spreads(
         rules: of the loop.
         noise: of pulses and reads.
     """
-    cells = len(target)
-    state = pillar.coordinate.clone()
-    measured = torch.empty_like(target)
-    pulses, verifications = (torch.zeros(cells, dtype=torch.int32) for _ in range(2))
-    outcome = torch.full((cells,), EXHAUSTED, dtype=torch.int8)
-    active, goal = torch.arange(cells), curves.coordinate_of(target)
-    wanted = (target.square() + rules.noise**2).sqrt()
-    at_end = torch.zeros(cells, dtype=torch.bool)
+    front = _Front.of(target, pillar, curves, rules)
+    end, counts = torch.empty(2, len(target)), torch.empty(2, len(target), dtype=torch.int16)
+    outcome = torch.empty(len(target), dtype=torch.int8)
     for attempt in range(rules.attempts):
-        seen, found = _verify(state[active], active, pillar, curves, rules, noise)
-        measured[active] = found
-        verifications[active] += 1
-        met = (seen / wanted[active] - 1).abs() <= rules.tolerance
-        step = goal[active] - curves.coordinate_of(found)
-        beyond = (
-            ~met & at_end[active] & (((state[active] + step) <= 0) | (state[active] + step >= 1))
-        )
-        outcome[active[beyond]] = torch.where(step[beyond] > 0, CAP, FLOOR).to(torch.int8)
-        outcome[active[met]] = VERIFIED
-        left = ~(met | beyond)
-        active, step = active[left], step[left]
-        if len(active) == 0 or attempt == rules.attempts - 1:
+        seen, found = front.verify(curves, rules, noise)
+        met = (seen / front.wanted - 1).abs() <= rules.tolerance
+        step = front.goal - curves.coordinate_of(found)
+        asked = front.state + step
+        # At its end already before the last pulse, and still asked to go beyond.
+        beyond = front.at_end & ((asked <= 0) | (asked >= 1))
+        going = ~(met | beyond)
+        if attempt == rules.attempts - 1:
+            going = torch.zeros_like(going)
+        done = (~going).nonzero()[:, 0]
+        at = front.index[done]
+        end[:, at] = torch.stack([front.state[done], found[done]])
+        counts[0, at], counts[1, at] = attempt, attempt + 1
+        reason = torch.where(beyond, torch.where(step > 0, CAP, FLOOR), EXHAUSTED)
+        outcome[at] = torch.where(met, VERIFIED, reason)[done].to(torch.int8)
+        if len(done) == len(going):
             break
-        moved = state[active] + _moves(step, gate, noise)
-        moved = torch.where(pillar.dead[active], state[active], moved.clamp_(0, 1))
-        at_end[active] = (moved == 0) | (moved == 1)
-        state[active] = moved
-        pulses[active] += 1
+        front, step = front.kept(going.nonzero()[:, 0]), step[going]
+        front.pulse(_moves(step, gate, noise))
     outcome[pillar.dead & (outcome != VERIFIED)] = DEAD
-    return SetSpreads(coordinate=state, measured=measured, pulses=pulses,
-                      verifications=verifications, outcome=outcome)  # fmt: skip
+    return SetSpreads(coordinate=end[0], measured=end[1], pulses=counts[0],
+                      verifications=counts[1], outcome=outcome)  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class _Front:
+    """The pillars that are not done."""
+
+    index: Tensor
+    state: Tensor
+    """Coordinate of each gate."""
+    at_end: Tensor
+    goal: Tensor
+    """Coordinate at which a nominal pillar has the wanted spread."""
+    wanted: Tensor
+    """Wanted spread of the reads, their own noise included."""
+    scale: Tensor
+    row: Tensor
+    up: Tensor
+    """Place of the stray field in the table; see `DeviceCurves.places`."""
+    dead: Tensor
+
+    @classmethod
+    def of(
+        cls, target: Tensor, pillar: OnePillar, curves: DeviceCurves, rules: GateRules
+    ) -> "_Front":
+        row, up = curves.places(pillar.field)
+        return cls(
+            index=torch.arange(len(target)),
+            state=pillar.coordinate,
+            at_end=torch.zeros_like(pillar.dead),
+            goal=curves.coordinate_of(target),
+            wanted=(target.square() + rules.noise**2).sqrt(),
+            scale=pillar.scale,
+            row=row,
+            up=up,
+            dead=pillar.dead,
+        )
+
+    def kept(self, left: Tensor) -> "_Front":
+        """Return the pillars at these places of the front."""
+        return _Front(**{name: getattr(self, name)[left] for name in self.__dataclass_fields__})
+
+    def pulse(self, moves: Tensor) -> None:
+        """Move the gates; they end at their range, and the dead ones stay."""
+        moved = (self.state + moves).clamp_(0, 1)
+        self.state = torch.where(self.dead, self.state, moved)
+        self.at_end = (self.state == 0) | (self.state == 1)
+
+    def verify(self, curves: DeviceCurves, rules: GateRules, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return the deviation that N reads find, with read noise and without its nominal share."""
+        spread = self.scale * curves.deviation_at(self.state, (self.row, self.up))
+        true = (spread.square() + self.scale * rules.noise**2).sqrt()
+        seen = true * chi_factor(noise.normal(true), rules.reads)
+        # Where noise prevails, its share may exceed what was measured: then call it a tenth.
+        least = 0.01 * rules.noise**2 + 1e-30
+        return seen, (seen.square() - rules.noise**2).clamp_min(least).sqrt()
 
 
 def _moves(step: Tensor, gate: Gate, noise: Noise) -> Tensor:
     """Return how far pulses that ask for `step` go: δ (1 + a ξ) + r ξ', over the range."""
     return step * (1 + gate.step_error * noise.normal(step)) + gate.resolution * noise.normal(step)
-
-
-def _verify(
-    state: Tensor,
-    active: Tensor,
-    pillar: OnePillar,
-    curves: DeviceCurves,
-    rules: GateRules,
-    noise: Noise,
-) -> tuple[Tensor, Tensor]:
-    """Return the deviation that N reads find, with read noise and without its nominal share."""
-    scale = pillar.scale[active]
-    spread = scale * curves.deviation_at(state, pillar.field[active])
-    true = (spread.square() + scale * rules.noise**2).sqrt()
-    seen = true * chi_factor(noise.normal(true), rules.reads)
-    # Where noise prevails, its share may exceed what was measured: then call it a tenth.
-    own = (seen.square() - rules.noise**2).clamp_min(0.01 * rules.noise**2 + 1e-30).sqrt()
-    return seen, own

@@ -72,11 +72,11 @@ def row_times(
     The outputs of a row are written and read at once; both walls of a cell move at once.
     """
     rules = bench.rules
-    gates = written.gate_pulses * bench.gate.pulse_time
-    gates = gates + written.gate_verifications * (rules.sigma_verify_reads * cost.period)
-    walls = written.wall_pulses.max(0).values * bench.track.pulse_time
-    walls = walls + written.wall_verifications * (rules.mean_verify_reads * cost.period)
-    phases = torch.cat([gates, walls[None]]).double()
+    gates = written.gate_pulses.double() * bench.gate.pulse_time
+    gates = gates + written.gate_verifications.double() * (rules.sigma_verify_reads * cost.period)
+    walls = written.wall_pulses.max(0).values.double() * bench.track.pulse_time
+    walls = walls + written.wall_verifications.double() * (rules.mean_verify_reads * cost.period)
+    phases = torch.cat([gates, walls[None]])
     return phases.unflatten(1, (-1, outputs)).amax(2).sum(0)
 
 

@@ -22,7 +22,7 @@ from bayespin.numerics.parallel import in_order
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Int, Tensor
 
-BLOCK = 2**15
+BLOCK = 2**16
 """Cells that share a key: results depend on nothing else of how the work is split."""
 
 
@@ -128,7 +128,11 @@ class Written:
 
 
 def write(
-    mean: Float[Tensor, " cells"], spread: Float[Tensor, " cells"], bench: Bench, key: Key
+    mean: Float[Tensor, " cells"],
+    spread: Float[Tensor, " cells"],
+    bench: Bench,
+    key: Key,
+    workers: int = 1,
 ) -> Written:
     """Return cells of one chip after write-verify.
 
@@ -137,6 +141,7 @@ def write(
         spread: wanted spread of each single pillar, over w_max.
         bench: the cell.
         key: the chip. Blocks of `BLOCK` cells draw from keys of their own.
+        workers: threads; the cells do not depend on it.
     """
     starts = range(0, len(mean), BLOCK)
 
@@ -144,7 +149,7 @@ def write(
         cells = slice(start, start + BLOCK)
         return _block(mean[cells], spread[cells], bench, key.child("block", start // BLOCK))
 
-    blocks = list(in_order(one, starts, min(torch.get_num_threads(), max(len(starts), 1))))
+    blocks = list(in_order(one, starts, max(1, min(workers, len(starts)))))
     return joined(blocks)
 
 
@@ -189,13 +194,13 @@ def _written(
     return Written(
         devices=devices,
         coordinate=torch.stack([g.coordinate for g in gates]),
-        notch=walls.notch.to(torch.int16),
+        notch=walls.notch,
         rest=walls.rest,
         gate_pulses=torch.stack([g.pulses for g in gates]).to(torch.int16),
         gate_verifications=looks.to(torch.int16),
         gate_outcome=torch.stack([g.outcome for g in gates]),
-        wall_pulses=walls.pulses.to(torch.int16),
-        wall_verifications=walls.verifications.to(torch.int16),
+        wall_pulses=walls.pulses,
+        wall_verifications=walls.verifications,
         wall_outcome=walls.outcome,
         gate_conductance_read=(looks * pillars).sum(0),
         wall_conductance_read=walls.conductance_read + walls.verifications * pillars.sum(0),

@@ -85,77 +85,103 @@ def track_conductance(
     return scale * (rules.low + position / (rules.levels - 1))
 
 
-def net_steps(pulses: Int[Tensor, "*cells"], draw: Float[Tensor, "*cells"],
-              rules: WallRules) -> Int[Tensor, "*cells"]:  # fmt: skip
-    """Return by how many notches trains of pulses move walls, from one normal draw each.
+@dataclass(frozen=True)
+class Trains:
+    """How far trains of 0, 1, ... pulses move a wall, as bounds on a standard normal number.
 
     The law of a train of m pulses is the m-fold convolution of (missed, one, double); its inverse
     distribution function is taken at Φ(draw), so a train costs one number however long it is.
     """
-    most = int(pulses.max()) if pulses.numel() else 0
-    bounds = torch.special.ndtri(_cumulative(most, rules))
-    # Nearly all trains do what they are asked; only the others are looked up in full.
-    exact = pulses.long()
-    least, last = bounds[exact, (exact - 1).clamp_min(0)], bounds[exact, exact]
-    wrong = ((draw > last) | ((draw <= least) & (exact > 0))).nonzero(as_tuple=True)
-    net = exact.clone()
-    net[wrong] = torch.searchsorted(bounds[exact[wrong]], draw[wrong].double()[:, None])[:, 0]
-    return net
+
+    bounds: Float[Tensor, "trains steps"]
+    """Φ⁻¹ of P(net <= j) for each train, j from 0."""
+
+    @classmethod
+    def of(cls, most: int, missed: float, double: float) -> "Trains":
+        """Return the law of trains of up to `most` pulses.
+
+        Args:
+            most: pulses of the longest train.
+            missed: that a pulse leaves the wall where it is.
+            double: that it carries the wall two notches.
+        """
+        law = torch.zeros(most + 1, 2 * most + 1, dtype=torch.float64)
+        law[0, 0] = 1
+        for m in range(most):
+            for moved, chance in enumerate((missed, 1 - missed - double, double)):
+                law[m + 1, moved:] += chance * law[m, : 2 * most + 1 - moved]
+        chances = law.cumsum(1).clamp_max(1)
+        for m in range(most + 1):
+            chances[m, 2 * m :] = 1  # rounding must not leave a hair for a draw to fall into
+        return cls(torch.special.ndtri(chances))
+
+    def net(self, pulses: Float[Tensor, "*cells"], draw: Float[Tensor, "*cells"]) -> Tensor:
+        """Return by how many notches trains of `pulses` move their walls, from one draw each."""
+        exact = torch.arange(len(self.bounds))
+        last = float(self.bounds[exact, exact].min())
+        least = float(self.bounds[exact[1:], exact[:-1]].max())
+        # Nearly all trains do what they are asked; only the others are looked up.
+        odd = ((draw > last) | (draw <= least)).nonzero(as_tuple=True)
+        net = pulses.clone()
+        rows = self.bounds[pulses[odd].long()]
+        net[odd] = torch.searchsorted(rows, draw[odd].double()[:, None])[:, 0].to(net)
+        return net
 
 
-def _cumulative(most: int, rules: WallRules) -> Tensor:
-    """Return P(net <= j) for trains of 0 to `most` pulses, j from 0 to 2 `most`."""
-    law = torch.zeros(most + 1, 2 * most + 1, dtype=torch.float64)
-    law[0, 0] = 1
-    step = (rules.missed, 1 - rules.missed - rules.double, rules.double)
-    for m in range(most):
-        for moved, chance in enumerate(step):
-            law[m + 1, moved:] += chance * law[m, : 2 * most + 1 - moved]
-    chances = law.cumsum(1).clamp_max(1)
-    for m in range(most + 1):
-        chances[m, 2 * m :] = 1  # rounding must not leave a hair for a draw to fall into
-    return chances
+NOTCH, REST, BELIEVED, PAIR, PULSES, SCALE, STUCK_AT = range(7)
+"""Rows of a front's walls: whole numbers are floats, so that no step converts them."""
+NEEDED, BLUR, BEST, RETURNS, HEATED = range(5)
+"""Rows of a front's cells."""
 
 
-class _Walls:
-    """Where the walls of all cells are, where the controller believes them, and its best pair."""
+class _Front:
+    """The cells that are not done: their walls, where the controller believes them, its best."""
 
-    def __init__(self, devices: CellDevices, rules: WallRules, noise: Noise) -> None:
-        cells = devices.stuck.shape[1]
-        self.devices, self.rules, self.noise = devices, rules, noise
-        self.notch = torch.where(devices.stuck, devices.first_notch, 0).int()
-        self.rest = rules.cycle_spread * noise.normal(torch.empty(2, cells))
-        self.pulses = torch.zeros(2, cells, dtype=torch.int32)
-        self.believed, self.best_pair = (torch.zeros(2, cells, dtype=torch.int32) for _ in "ab")
-        self.best = torch.full((cells,), torch.inf)
-        self.returns = torch.zeros(cells, dtype=torch.int8)
-        """Moves since the sweep ended; 0 while it lasts."""
-        self.outcome = torch.full((cells,), NO_PAIR, dtype=torch.int8)
+    def __init__(
+        self, circuit: InCircuit, devices: CellDevices, rules: WallRules, noise: Noise
+    ) -> None:
+        cells = len(circuit.needed)
+        missed, double = rules.missed, rules.double
+        self.rules, self.noise = rules, noise
+        self.trains = Trains.of(2 * rules.levels, missed, double)
+        self.offsets, self.index = devices.notch_offset.flatten(1), torch.arange(cells)
+        self.walls, self.cells = torch.zeros(2, 7, cells), torch.zeros(5, cells)
+        self.walls[:, NOTCH] = torch.where(devices.stuck, devices.first_notch, 0)
+        self.walls[:, REST] = rules.cycle_spread * noise.normal(self.walls[:, REST])
+        self.walls[:, SCALE], self.walls[:, STUCK_AT] = devices.track_scale, devices.stuck
+        self.cells[NEEDED], self.cells[BEST] = circuit.needed, torch.inf
+        self.cells[BLUR] = circuit.blur * rules.reads**-0.5
 
-    def conductances(self, active: Tensor) -> Tensor:
-        """Return both tracks' conductances of some cells."""
-        notch = self.notch[:, active]
-        flat = self.devices.notch_offset.flatten(1)
-        offset = flat.gather(1, active * self.rules.levels + notch)
-        place = notch + self.rest[:, active]
-        return track_conductance(
-            self.devices.track_scale[:, active], offset.float(), place, self.rules
+    def error(self) -> Tensor:
+        """Return what a verification finds missing, in level steps."""
+        walls, cells = self.walls, self.cells
+        at = (self.index * self.rules.levels + walls[:, NOTCH]).long()
+        offset = self.offsets.gather(1, at).float()
+        tracks = track_conductance(
+            walls[:, SCALE], offset, walls[:, NOTCH] + walls[:, REST], self.rules
         )
+        cells[HEATED] += tracks.sum(0)
+        seen = tracks[0] - tracks[1] + cells[BLUR] * self.noise.normal(cells[BLUR])
+        return (cells[NEEDED] - seen) * (self.rules.levels - 1)
 
-    def move(self, active: Tensor, ask: Tensor) -> None:
-        """Send `ask` pulses, up or down, to both walls of some cells."""
-        rules, trains = self.rules, ask.abs()
-        net = net_steps(trains, self.noise.normal(torch.empty(ask.shape)), rules) * ask.sign()
-        rest = rules.cycle_spread * self.noise.normal(torch.empty(ask.shape))
-        stuck = self.devices.stuck[:, active]
-        here = self.notch[:, active]
-        moved = (here + net).clamp_(0, rules.levels - 1).int()
-        self.notch[:, active] = torch.where(stuck, here, moved)
-        still = stuck | (ask == 0)
-        self.rest[:, active] = torch.where(still, self.rest[:, active], rest)
-        self.pulses[:, active] += trains
-        believed = (self.believed[:, active] + ask).clamp_(0, rules.levels - 1)
-        self.believed[:, active] = believed
+    def move(self, ask: Tensor) -> None:
+        """Send `ask` pulses, up or down, to both walls of each cell."""
+        walls, top, trains = self.walls, self.rules.levels - 1, ask.abs()
+        net = self.trains.net(trains, self.noise.normal(ask)) * ask.sign()
+        rest = self.rules.cycle_spread * self.noise.normal(ask)
+        moves = (ask != 0) & (walls[:, STUCK_AT] == 0)
+        walls[:, NOTCH] = torch.where(moves, walls[:, NOTCH] + net, walls[:, NOTCH]).clamp_(0, top)
+        walls[:, REST] = torch.where(moves, rest, walls[:, REST])
+        walls[:, PULSES] += trains
+        walls[:, BELIEVED] = (walls[:, BELIEVED] + ask).clamp_(0, top)
+
+    def keep(self, going: Tensor) -> None:
+        """Drop the cells that are done."""
+        left = going.nonzero()[:, 0]
+        self.index = self.index[left]
+        self.walls, self.cells = (
+            self.walls.index_select(2, left), self.cells.index_select(1, left)
+        )  # fmt: skip
 
 
 def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise: Noise) -> SetWalls:
@@ -167,57 +193,61 @@ def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise:
         rules: of the loop.
         noise: of pulses and reads.
     """
-    walls, active = _Walls(devices, rules, noise), torch.arange(len(circuit.needed))
-    verifications = torch.zeros(len(active), dtype=torch.int32)
-    heated, steps = torch.zeros(len(active)), rules.levels - 1
+    count, front = len(circuit.needed), _Front(circuit, devices, rules, noise)
+    walls, heated = torch.empty(2, 3, count), torch.empty(count)
+    looks, outcome = torch.empty(count, dtype=torch.int16), torch.empty(count, dtype=torch.int8)
     for attempt in range(rules.attempts):
-        plus, minus = walls.conductances(active)
-        blur = circuit.blur[active] * rules.reads**-0.5
-        seen = plus - minus + blur * noise.normal(blur)
-        error = (circuit.needed[active] - seen) * steps
-        verifications[active] += 1
-        heated[active] += plus + minus
-        met = error.abs() <= rules.tolerance
-        walls.outcome[active[met]] = VERIFIED
-        active, error = active[~met], error[~met]
-        ask, going = _next_move(walls, active, error, attempt)
-        if attempt == rules.attempts - 1 or not bool(going.any()):
+        error = front.error()
+        ask, going, reason = _next_move(front, error, attempt)
+        if attempt == rules.attempts - 1:
+            going = torch.zeros_like(going)
+        done = (~going).nonzero()[:, 0]
+        at = front.index[done]
+        walls[:, :, at] = front.walls[:, [NOTCH, REST, PULSES]][:, :, done]
+        heated[at], looks[at] = front.cells[HEATED, done], attempt + 1
+        outcome[at] = reason[done]
+        if len(done) == len(going):
             break
-        active = active[going]
-        walls.move(active, ask[:, going])
-    failed = walls.outcome != VERIFIED
-    walls.outcome[failed & devices.stuck.any(0)] = STUCK
-    return SetWalls(notch=walls.notch, rest=walls.rest, pulses=walls.pulses,
-                    verifications=verifications, conductance_read=heated,
-                    outcome=walls.outcome)  # fmt: skip
+        if len(done):
+            front.keep(going)
+            ask = ask[:, going]
+        front.move(ask)
+    outcome[(outcome != VERIFIED) & devices.stuck.any(0)] = STUCK
+    notch, rest, pulses = walls.unbind(1)
+    return SetWalls(notch=notch.to(torch.int16), rest=rest, pulses=pulses.to(torch.int16),
+                    verifications=looks, conductance_read=heated, outcome=outcome)  # fmt: skip
 
 
-def _next_move(walls: _Walls, active: Tensor, error: Tensor, attempt: int) -> tuple[Tensor, Tensor]:
-    """Return how many notches both walls of each cell should go, and which cells go on at all."""
-    top, size = walls.rules.levels - 1, error.abs()
-    believed, best = walls.believed[:, active], walls.best[active]
-    returns, better = walls.returns[active], size < best
-    walls.best[active] = torch.where(better, size, best)
-    pair = torch.where(better & (returns == 0), believed, walls.best_pair[:, active])
-    walls.best_pair[:, active] = pair
-    whole = error.round().int()
+def _next_move(front: _Front, error: Tensor, attempt: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return by how many notches both walls of each cell go, which go on, and why others do not."""
+    top, size = front.rules.levels - 1, error.abs()
+    walls, cells = front.walls, front.cells
+    believed, sweeping = walls[:, BELIEVED], cells[RETURNS] == 0
+    better = (size < cells[BEST]) & sweeping
+    cells[BEST] = torch.where(better, size, cells[BEST])
+    pair = walls[:, PAIR] = torch.where(better, believed, walls[:, PAIR])
+    whole = error.round()
     split = torch.stack([whole.clamp_min(0), (-whole).clamp_min(0)])
+    unmet = size > front.rules.tolerance
+    reason = torch.where(unmet, NO_PAIR, VERIFIED).to(torch.int8)
     if attempt == 0:  # both walls at the low end: only the difference is missing
         ask = torch.where(whole == 0, 1, split).clamp_(max=top)
-        return ask, torch.ones_like(better)
-    sweep = 1 + split
-    cut = attempt >= walls.rules.attempts - 3
-    ended = (believed + sweep > top).any(0) | (returns > 0)
-    walls.outcome[active[~ended & (returns == 0)]] = EXHAUSTED if cut else NO_PAIR
-    ended = ended | cut
-    back = torch.where((returns == 0) & (pair != believed).any(0), pair - believed, split)
+        return ask, unmet, reason
+    cut = attempt >= front.rules.attempts - 3
+    sweep = split + 1
+    ended = (believed + sweep > top).any(0) | ~sweeping
+    if cut:
+        reason[unmet & ~ended] = EXHAUSTED
+        ended = torch.ones_like(ended)
+    back = pair - believed
+    away = (back != 0).any(0) & sweeping
+    back = torch.where(away, back, split)
     # Once back, only a whole step that went wrong is worth another pulse, and that not forever.
-    lost = (whole != 0) & (returns < 3)
-    going = ~ended | torch.where(returns == 0, (back != 0).any(0), lost)
+    going = unmet & (~ended | away | ((whole != 0) & (cells[RETURNS] < 3)))
     at_ends = (believed == top).any(0) & (believed == 0).any(0) & (whole != 0)
-    walls.outcome[active[ended & at_ends & ~going]] = BEYOND
-    walls.returns[active] = returns + ended
-    return torch.where(ended, back, sweep), going
+    reason[at_ends & unmet] = BEYOND
+    cells[RETURNS] += ended
+    return torch.where(ended, back, sweep), going, reason
 
 
 def expected_error(
@@ -225,22 +255,23 @@ def expected_error(
 ) -> Float[Tensor, " levels"]:
     """Return the expected rms error of a programmed mean over w_max.
 
-    A pair of notches misses by rounding (uniform over a step) and by the four offsets and rests,
-    s = √(1/12 + 2 n² + 2 c²) steps. It is within the tolerance t with probability about q = 2 t,
-    and then uniform in ±t; after m pairs the share (1 − q)^m keeps the least of m misses, about
-    1/(2 (m + 1)) (but not more than s), and the rest c√2 of the way back. The verification's own
-    error, blur/√N, adds in squares. One step is w_max/(n − 1).
+    Every pair of notches of a sweep misses by the same rounding r, uniform in ± 1/2 step, and by
+    its own offsets and rests, s = √(2 n² + 2 c²) steps: it is within the tolerance t with
+    q(r) = P(|r + s ξ| < t) + P(|1 − r + s ξ| < t). After m pairs the share ∫ (1 − q)^m dr is left,
+    with an error like that of rounding, 1/√12; the others are uniform in ± t. The verification's
+    own error, blur/√N, adds in squares. One step is w_max/(n − 1).
 
     Symbols: `blur` standard deviation of one read over w_max; n `notch_spread`, c cycle spread in
-    levels. Within a factor of 1.5 of programmed chips for the reference preset; sweeps end early
-    for means near ±w_max, where few pairs are left, and the error there is up to s.
+    levels; ξ standard normal. For an average weight, m is two thirds of the levels. Means near
+    ± w_max leave few pairs, and an error up to that of rounding.
     """
-    steps, look = rules.levels - 1, (blur * rules.reads**-0.5)
-    single = 1 / 12 + 2 * notch_spread**2 + 2 * rules.cycle_spread**2
-    # Two thirds of the levels are left for the sweep of an average weight.
+    look = blur * rules.reads**-0.5
+    apart = max((2 * notch_spread**2 + 2 * rules.cycle_spread**2) ** 0.5, 1e-6)
+    rounding = torch.linspace(0, 0.5, 101, dtype=torch.float64)
+    edges = torch.stack([rounding, 1 - rounding])
+    caught = torch.special.ndtr((rules.tolerance + edges) / apart)
+    caught = (caught - torch.special.ndtr((edges - rules.tolerance) / apart)).sum(0)
     pairs = max(1, min(rules.attempts - 3, 2 * rules.levels // 3))
-    caught = min(1.0, 2 * rules.tolerance)
-    left = (1 - caught) ** pairs
-    kept = min(single, (0.5 / (pairs + 1)) ** 2 + 2 * rules.cycle_spread**2)
-    square = (1 - left) * rules.tolerance**2 / 3 + left * kept
-    return (square / steps**2 + look.square()).sqrt()
+    left = float((1 - caught).clamp_min(0).pow(pairs).mean())
+    square = (1 - left) * rules.tolerance**2 / 3 + left / 12
+    return (square / (rules.levels - 1) ** 2 + look.square()).sqrt()

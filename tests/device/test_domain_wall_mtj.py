@@ -10,7 +10,11 @@ from bayespin.device.domain_wall_mtj import DomainWallMtj, WritePulse
 from bayespin.physics import domain_wall
 
 PULSE = WritePulse(
-    current_density=5e11, duration=3e-9, metal_thickness=5e-9, metal_resistivity=2e-6
+    current_density=5e11,
+    spin_hall_angle=0.3,
+    duration=3e-9,
+    metal_thickness=5e-9,
+    metal_resistivity=2e-6,
 )
 
 
@@ -25,8 +29,11 @@ def track(**changes):
         "exchange": 12e-12,
         "uniaxial_anisotropy": 536e3,
         "saturation_magnetisation": 0.795e6,
+        "damping": 0.05,
+        "dmi": 3e-4,
+        "notch_depth": 9e-9,
+        "notch_width": 9e-9,
         "levels": 16,
-        "placement_error": 0.25,
         "missed_step_probability": 1e-3,
         "double_step_probability": 2e-3,
         "notch_spread": 0.1,
@@ -110,7 +117,7 @@ def test_retention_by_hand():
     [
         ({"width": 0.0}, "`width` must be positive"),
         ({"levels": 1}, "`levels` must be at least 2"),
-        ({"placement_error": -0.1}, "`placement_error` must not be negative"),
+        ({"notch_spread": -0.1}, "`notch_spread` must not be negative"),
         ({"missed_step_probability": 1.0}, r"must lie in \[0, 1\)"),
         (
             {"double_step_probability": 0.9995},

@@ -25,6 +25,8 @@ class WritePulse:
 
     current_density: Annotated[float, Unit("A/m2")]
     """J, in the metal."""
+    spin_hall_angle: float
+    """θ_SH, damping-like efficiency."""
     duration: Annotated[float, Unit("s")]
     metal_thickness: Annotated[float, Unit("m")]
     metal_resistivity: Annotated[float, Unit("Ohm m")]
@@ -56,9 +58,14 @@ class DomainWallMtj:
     exchange: Annotated[float, Unit("J/m")]
     uniaxial_anisotropy: Annotated[float, Unit("J/m3")]
     saturation_magnetisation: Annotated[float, Unit("A/m")]
+    damping: float
+    dmi: Annotated[float, Unit("J/m2")]
+    """D of `wall_motion.dmi_field`: positive favours φ = 0."""
+    notch_depth: Annotated[float, Unit("m")]
+    """Of the triangular cut into either edge."""
+    notch_width: Annotated[float, Unit("m")]
+    """Of the cut at the edge."""
     levels: int
-    placement_error: float
-    """Standard deviation of the wall position, in levels."""
     missed_step_probability: float
     """That a pulse leaves the wall where it was."""
     double_step_probability: float
@@ -75,13 +82,14 @@ class DomainWallMtj:
 
     def __post_init__(self) -> None:
         positive = ("length", "width", "thickness", "tmr", "half_voltage", "resistance_area",
-                    "exchange", "saturation_magnetisation", "attempt_rate")  # fmt: skip
+                    "exchange", "saturation_magnetisation", "attempt_rate", "damping",
+                    "notch_depth", "notch_width")  # fmt: skip
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name):g}.")
         if self.levels < 2:
             raise ValueError(f"`levels` must be at least 2, but is {self.levels}.")
-        for name in ("placement_error", "notch_spread", "cycle_spread", "barrier"):
+        for name in ("notch_spread", "cycle_spread", "barrier"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name):g}.")
         for name in ("missed_step_probability", "double_step_probability"):

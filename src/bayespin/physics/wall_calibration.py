@@ -152,7 +152,7 @@ def _profile_width(film: Film, wall: Tensor, domain: Tensor) -> float:
     return float(in_plane[0] - in_plane[1]) / (2 * line_moment(film))
 
 
-def _straight(film: Film, tolerance: float) -> tuple[WallTrack, float]:
+def straight_wall(film: Film, tolerance: float) -> tuple[WallTrack, float]:
     """Return the track without notches, and the energy of a wall in it, in joules."""
     rest = _resting(film)
     guess = _first_width(rest)
@@ -326,7 +326,7 @@ def calibrate(
     Raises:
         ValueError: the film is not perpendicular, too short for a wall, or did not come to rest.
     """
-    track, energy = _straight(without_notches(film), tolerance)
+    track, energy = straight_wall(without_notches(film), tolerance)
     width = float(track.wall_width)
     x = torch.tensor([0.0, film.mesh.extent[0]], dtype=torch.float64)
     dead = domain_wall.end_dead_zone(width)

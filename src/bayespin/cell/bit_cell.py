@@ -34,6 +34,8 @@ from bayespin.device import domain_wall_mtj
 from bayespin.device.domain_wall_mtj import DomainWallMtj
 from bayespin.device.stochastic import ReadPoint, StochasticDevice
 from bayespin.device.stochastic_mtj import StochasticMtj
+from bayespin.device.table import shipped_table
+from bayespin.device.tabulated import TabulatedDevice
 from bayespin.load import build, read_resource
 from bayespin.physics import transport
 from bayespin.rng import Key
@@ -78,9 +80,14 @@ class BitCell:
             InputError: no such preset; the sentence names the nearest one.
         """
         content = read_resource("presets", name)
+        table = content["pillar"].pop("table", None)
         sections = {k: content[k] for k in _Sections.__dataclass_fields__}
         found = build(_Sections, sections, f"preset {name}")
-        return cls(**{k: getattr(found, k) for k in _Sections.__dataclass_fields__})
+        parts = {k: getattr(found, k) for k in _Sections.__dataclass_fields__}
+        if table is not None:
+            law = found.pillar
+            parts["pillar"] = TabulatedDevice(table=shipped_table(table), gate=law.gate, law=law)
+        return cls(**parts)
 
     @property
     def column_gains(self) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from bayespin.cell.interface import (
 )
 from bayespin.cost.account import Bill, Hardware, Schedule, account
 from bayespin.cost.components import load_components
+from bayespin.device.table import with_table
 from bayespin.events import Events, LayerActivity
 from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
@@ -46,7 +47,7 @@ class Accelerator:
 
     @classmethod
     def from_preset(cls, name: str = "easyplane-50nm") -> "Accelerator":
-        """Return the chip of a shipped preset; the hash covers every value in its file.
+        """Return the chip of a shipped preset; the hash covers every value in its file and table.
 
         Raises:
             InputError: no such preset; the sentence names the nearest one.
@@ -56,7 +57,7 @@ class Accelerator:
             cell=BitCell.preset(name),
             layout=build(ArrayLayout, content["array"], f"preset {name}"),
             preset=name,
-            preset_hash=fingerprint(content)[:12],
+            preset_hash=fingerprint(with_table(content))[:12],
         )
 
     def deploy(

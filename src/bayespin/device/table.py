@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -110,6 +111,16 @@ def shipped_table(name: str) -> SpreadTable:
             f"Name `{name}` must be one of the shipped tables {known}{nearest(name, names)}."
         )
     return parse_table((folder / f"{name}.csv").read_text(encoding="utf-8"), f"table {name}")
+
+
+def with_table(preset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a preset's content, and that of the table its pillar names: what a hash covers.
+
+    Raises:
+        InputError: no such table.
+    """
+    name = preset["pillar"].get("table")
+    return dict(preset) if name is None else {**preset, "table": text_of(shipped_table(name))}
 
 
 def parse_table(text: str, where: str) -> SpreadTable:

@@ -265,7 +265,9 @@ NETWORK = (
         "rounding left out of the mapping",
         "bayespin.nn.mapping:_Posterior.divergence",
         lambda right: (
-            lambda posterior, offer, *rest: right(posterior, replace(offer, level_error=0.0), *rest)
+            lambda posterior, offer, *rest: right(
+                posterior, replace(offer, mean_error=0 * offer.mean_error), *rest
+            )
         ),
     ),
     Fault(

@@ -15,7 +15,9 @@ from bayespin.physics import characterised, relaxation, stack
 from bayespin.physics.characterised import (
     PROBABILITIES,
     Characterised,
+    Guess,
     Measured,
+    lag_count,
     measured,
     spread_of_reads,
 )
@@ -202,8 +204,8 @@ class Sampling:
                 f"`replicas` must be at least {characterised.BATCHES} for error bars, "
                 f"but is {self.replicas}."
             )
-        if not 8 <= self.decay_times < math.inf:
-            raise ValueError(f"`decay_times` must be 8 or more, but is {self.decay_times:g}.")
+        if not 4 <= self.decay_times < math.inf:
+            raise ValueError(f"`decay_times` must be 4 or more, but is {self.decay_times:g}.")
 
 
 PLANE_ANGLE = 2.0
@@ -287,7 +289,8 @@ def _of_points(
     every = math.ceil(quickest / step)
     interval = quickest
     longest = sampling.decay_times * float(points.decay_time.max())
-    longest = max(longest, 2 * max(sampling.windows, default=0.0))
+    lags = lag_count(points.layer.damping, frequency is not None)
+    longest = max(longest, 2 * max(sampling.windows, default=0.0), 2 * lags * interval)
     wait = WAIT * float(points.decay_time.max()) if bool(points.shifted.any()) else 0.0
     discard = every * math.ceil(wait / interval)
     system = ReadEnsemble(
@@ -345,11 +348,11 @@ def _measured(
     return instant, merged(each, torch.stack)
 
 
-def _guess(points: StackPoints, point: int) -> tuple[float, float]:
-    """Return about the decay time (s) and the frequency (Hz) of a point."""
+def _guess(points: StackPoints, point: int) -> Guess:
     frequency = _frequency(points)
     turns = 0.0 if frequency is None else float(frequency[point])
-    return float(points.decay_time[point]), turns
+    lags = lag_count(points.layer.damping, frequency is not None)
+    return Guess(float(points.decay_time[point]), turns, lags)
 
 
 def joined_points(

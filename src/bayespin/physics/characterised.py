@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from scipy import optimize
 
@@ -72,23 +74,33 @@ class Correlations:
     frequency: Estimate
 
 
-def lags_of(decay_time: float, frequency: float, interval: float, records: int) -> list[int]:
-    """Return lags, in records, over four decay times; over two of a precession.
+class Guess(NamedTuple):
+    """About how a point moves, and at how many lags its autocorrelation is kept."""
 
-    No further than half of the `records` there are.
+    decay_time: float
+    """s."""
+    frequency: float
+    """Hz; 0 for an easy plane."""
+    lags: int = LAGS
 
-    As many for every point: `LAGS` of an easy plane (f = 0), else all multiples of an eighth of a
-    turn, at most 400.
 
-    Symbols: `decay_time` (s); `frequency` f (Hz); `interval` between records (s).
+def lag_count(damping: float, turning: bool) -> int:
+    """Return the lags of all points: for a precession eight a turn over two 1/(αω), at most 400."""
+    turns = 2 * TURN_RECORDS / (2 * math.pi * damping) if turning else 0.0
+    return max(LAGS, min(400, math.ceil(turns) + 1))
+
+
+def lags_of(guess: Guess, interval: float, records: int) -> list[int]:
+    """Return lags, in records, over four decay times, or a multiple of an eighth of a turn apart.
+
+    No further than half of the `records` there are, `interval` (s) from one to the next.
     """
-    if frequency:
-        stride = max(1, round(1 / (TURN_RECORDS * frequency * interval)))
-        count = min(400, math.ceil(2 * TURN_RECORDS * frequency * decay_time) + 1)
-    else:
-        stride, count = round(4 * decay_time / ((LAGS - 1) * interval)), LAGS
-    stride = max(1, min(stride, records // 2 // (count - 1)))
-    return [stride * number for number in range(count)]
+    apart = 4 * guess.decay_time / (guess.lags - 1)
+    if guess.frequency:
+        apart = 1 / (TURN_RECORDS * guess.frequency)
+    farthest = records // 2 // (guess.lags - 1)
+    stride = max(1, min(round(apart / interval), farthest))
+    return [stride * number for number in range(guess.lags)]
 
 
 def spread_of_reads(reads: Float[Tensor, " reads replicas"]) -> Estimate:
@@ -166,16 +178,8 @@ def _fitted(times: Tensor, value: Tensor, moved: Tensor, guess: float) -> tuple[
     """Return τ and f of exp(−t/τ) cos(2πft) with errors, in units of the last lag on the way."""
     unit = float(times[-1])
     x, y = (times / unit).numpy(), value.numpy()
-
-    def residual(theta: Tensor) -> Tensor:
-        return law(torch.as_tensor(theta)).numpy() - y
-
-    def law(theta: Tensor) -> Tensor:
-        turned = torch.cos(theta[1] * torch.as_tensor(x)) if guess else 1.0
-        return torch.exp(-theta[0] * torch.as_tensor(x)) * turned
-
-    start = [4.0, 2 * math.pi * guess * unit][: 2 if guess else 1]
-    found = optimize.least_squares(residual, start, x_scale="jac")
+    start = [4.0, math.pi / 2 / _first_zero(x, y)] if guess else [4.0]
+    found = optimize.least_squares(_residual, start, x_scale="jac", args=(x, y))
     pseudo = torch.as_tensor(found.jac).pinverse()
     spread = (pseudo @ moved.T).std(1) / math.sqrt(len(moved))
     theta = torch.as_tensor(found.x)
@@ -184,6 +188,22 @@ def _fitted(times: Tensor, value: Tensor, moved: Tensor, guess: float) -> tuple[
     turns = theta[1] / (2 * math.pi * unit) if guess else none
     turns_error = spread[1] / (2 * math.pi * unit) if guess else none
     return _of(decay, decay * spread[0] / theta[0]), _of(turns, turns_error)
+
+
+def _residual(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return exp(−θ0x) cos(θ1x) − y; without θ1 an exponential."""
+    turned = np.cos(theta[1] * x) if len(theta) > 1 else 1.0
+    return np.exp(-theta[0] * x) * turned - y
+
+
+def _first_zero(x: np.ndarray, y: np.ndarray) -> float:
+    """Return where y first crosses zero, a quarter of a turn; the last x where it does not."""
+    below = np.flatnonzero(y <= 0)
+    if not len(below):
+        return float(x[-1])
+    right = below[0]
+    share = y[right - 1] / (y[right - 1] - y[right])
+    return float(x[right - 1] + share * (x[right] - x[right - 1]))
 
 
 def _of(value: Tensor, error: Tensor) -> Estimate:
@@ -195,14 +215,14 @@ def measured(
     series: Float[Tensor, " time replicas"],
     reads: Sequence[Estimate],
     interval: float,
-    guess: tuple[float, float],
+    guess: Guess,
 ) -> Measured:
     """Return what the records of one point tell, beside their statistics.
 
     Symbols: `reads` spread in every window; `interval` between records (s); `guess` about the decay
     time (s) and the frequency (Hz).
     """
-    kept = correlations(series, lags_of(*guess, interval, len(series)), interval, guess[1])
+    kept = correlations(series, lags_of(guess, interval, len(series)), interval, guess.frequency)
     edges, counts = histogram(series)
     none = torch.zeros(0, dtype=torch.float64)
     empty = Estimate(value=none, standard_error=none, effective_samples=none)

@@ -20,7 +20,9 @@ from bayespin.physics.characterised import (
     BATCHES,
     TURN_RECORDS,
     Characterised,
+    Guess,
     Measured,
+    lag_count,
     measured,
     spread_of_reads,
 )
@@ -227,8 +229,10 @@ def _of_group(
     for point in range(len(points)):
         sound = found.sound[point]
         reads = [spread_of_reads(average[:, point, sound]) for average in averages]
-        guess = float(points.decay_time[point]), float(turns[point])
-        guess = guess if points.orientation == "perpendicular" else (guess[0], 0.0)
+        turning = points.orientation == "perpendicular"
+        frequency = float(turns[point]) if turning else 0.0
+        lags = lag_count(points.layer.damping, turning)
+        guess = Guess(float(points.decay_time[point]), frequency, lags)
         each.append(measured(found.series["u"][:, point, sound], reads, interval, guess))
     return statistics(found, "u", characterisation.laws(points)), merged(each, torch.stack)
 

@@ -11,7 +11,7 @@ spread is g √2 σ_P / G_full. Sources: Liu et al., 10.3389/fnano.2022.1021943;
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -47,17 +47,19 @@ class CellLayout:
     """How four junctions make a weight.
 
     Raises:
-        ValueError: a gain that is not positive.
+        ValueError: a gain that is not positive, or a polarity other than −1 and 1.
     """
 
     column_gains: tuple[float, ...]
     """Integrator gains of the pillar pair that a layer may choose from."""
-    pillar_polarity: Literal[-1, 1]
+    pillar_polarity: int
     """Sign of the read voltage on a pillar: +1 raises its anisotropy, −1 lowers it."""
 
     def __post_init__(self) -> None:
         if not self.column_gains or not all(g > 0 for g in self.column_gains):
             raise ValueError(f"`column_gains` must be positive, but are {self.column_gains}.")
+        if self.pillar_polarity not in (-1, 1):
+            raise ValueError(f"`pillar_polarity` must be -1 or 1, but is {self.pillar_polarity}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
-from bayespin.report.characterisation.figures import ROLES, SIGMAS, value
+from bayespin.report.characterisation.figures import ROLES, SIGMAS, plain_ticks, value
 from bayespin.report.formatting import prefixed
 from bayespin.report.palette import colour
 
@@ -61,22 +61,31 @@ def voltage_shift(axes: Axes, rows: Sequence[Row]) -> Axes:
 
 
 def out_of_round(axes: Axes, rows: Sequence[Row], window: int) -> Axes:
-    """Draw s_T over that of a round pillar against B_k, one colour for each in-plane field."""
+    """Draw s_T over that of a round pillar against B_k, one colour for each in-plane field.
+
+    Lines: the closed form of an out-of-round pillar.
+    """
     own = [row for row in rows if row["varied"] == "in_plane_anisotropy"]
     fields = list(dict.fromkeys(row["in_plane_anisotropy"] for row in own))
     for role, field in zip(ROLES, fields, strict=False):
         these = [row for row in own if row["in_plane_anisotropy"] == field]
         these.sort(key=lambda row: row["anisotropy_field"])
         law = [row["laws"]["round_read_std"][window] for row in these]
+        flat = [row["laws"]["read_std"][window] for row in these]
+        axes.plot(
+            [1e3 * row["anisotropy_field"] for row in these],
+            [known / middle for known, middle in zip(flat, law, strict=True)],
+            color=colour(role), linewidth=1.2,
+        )  # fmt: skip
         axes.errorbar(
             [1e3 * row["anisotropy_field"] for row in these],
             [row["read_std"][window]["value"] / known for row, known in
              zip(these, law, strict=True)],
             yerr=[SIGMAS * row["read_std"][window]["se"] / known for row, known in
                   zip(these, law, strict=True)],
-            color=colour(role), marker="o", markersize=3.5, elinewidth=1.2, linewidth=0.8,
+            color=colour(role), linestyle="none", marker="o", markersize=3.5, elinewidth=1.2,
         )  # fmt: skip
-    axes.axhline(1, color=colour("ink"), linewidth=1, zorder=1)
+    axes.axhline(1, color=colour("line"), linewidth=1, zorder=1)
     axes.set_ylabel("s_T over the round pillar's (1)")
     return _field_axis(axes)
 
@@ -106,8 +115,7 @@ def film_ratio(axes: Axes, films: Sequence[Row], name: str) -> Axes:
 
 def _field_axis(axes: Axes) -> Axes:
     axes.set(xscale="log", xlabel="anisotropy field B_k (mT)")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axes.xaxis)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
     return axes
 

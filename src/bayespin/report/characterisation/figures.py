@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.special import ndtri
 
 from bayespin.physics import equilibrium, relaxation
@@ -22,7 +23,7 @@ Row = Mapping[str, Any]
 ROLES: Final = ("perread", "spintronic", "aleatoric", "ideal", "epistemic", "frozen", "other")
 """Colours of curves beside one another."""
 LABELS: Final = {"std": "std of u, s (1)", "decay_time": "correlation time τ"}
-LAWS: Final = {"std": "std", "decay_time": "time"}
+LAWS: Final = {"std": "std", "decay_time": "slowest_time"}
 """What a law calls each statistic."""
 SIGMAS: Final = 2
 """Standard errors of an error bar."""
@@ -40,10 +41,18 @@ def temperatures(rows: Sequence[Row]) -> list[float]:
     return list(dict.fromkeys(row["temperature"] for row in rows if row["varied"] == "setting"))
 
 
+def plain_ticks(axis: Axis) -> None:
+    """Write plain numbers at 1, 2 and 5 of each decade of a logarithmic axis, or 1 of many."""
+    low, high = axis.get_view_interval()
+    many = high > 300 * low
+    axis.set_major_locator(LogLocator(subs=(1.0,) if many else (1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(lambda x, _: f"{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _log_field(axes: Axes) -> None:
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axes.xaxis)
     axes.set_xlabel("anisotropy field B_k (mT)")
 
 
@@ -71,8 +80,7 @@ def against_field(axes: Axes, rows: Sequence[Row], name: str) -> Axes:
             color=colour(role), linestyle="none", marker="o", markersize=3.5, elinewidth=1.2,
         )  # fmt: skip
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axes.yaxis)
     axes.set_ylabel(LABELS[name] + unit)
     _log_field(axes)
     return axes
@@ -115,22 +123,22 @@ def read_windows(axes: Axes, rows: Sequence[Row], windows: Sequence[float]) -> A
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel=f"read window T_r ({symbol})")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(ScalarFormatter())
-        axis.set_minor_formatter(NullFormatter())
+        plain_ticks(axis)
     axes.set_ylabel("std of a read, s_T (1)")
     return axes
 
 
 def _read_law(row: Row, windows: np.ndarray) -> np.ndarray:
-    laws, time = row["laws"], torch.tensor(float(row["laws"]["time"]), dtype=torch.float64)
+    laws, fine = row["laws"], torch.from_numpy(windows)
     if not laws["frequency"]:
-        factor = relaxation.window_factor(torch.from_numpy(windows) / time)
-        return laws["std"] * factor.numpy()
-    turning = torch.tensor(2 * math.pi * laws["frequency"], dtype=torch.float64)
-    stability = torch.tensor(row["stability"], dtype=torch.float64)
+        return laws["std"] * relaxation.window_factor(fine / laws["slowest_time"]).numpy()
+    time, turning, stability = (
+        torch.tensor(one, dtype=torch.float64)
+        for one in (laws["linear_time"], 2 * math.pi * laws["frequency"], row["stability"])
+    )
     factors = [
-        float(relaxation.dephasing_window_factor(float(w), time, turning, stability))
-        for w in windows
+        float(relaxation.dephasing_window_factor(one, time, turning, stability))
+        for one in windows.tolist()
     ]
     return laws["std"] * np.array(factors)
 
@@ -169,7 +177,7 @@ def autocorrelation(axes: Axes, row: Row) -> Axes:
     lags, laws = np.array(row["lags"]), row["laws"]
     scale, symbol = prefixed(float(lags[-1]), "s")
     fine = np.linspace(0, lags[-1], 600)
-    law = np.exp(-fine / laws["time"]) * np.cos(2 * math.pi * laws["frequency"] * fine)
+    law = np.exp(-fine / laws["slowest_time"]) * np.cos(2 * math.pi * laws["frequency"] * fine)
     axes.plot(fine / scale, law, color=colour("ink"), linewidth=1.2)
     axes.errorbar(
         lags / scale, row["autocorrelation"],
@@ -212,10 +220,10 @@ def gaussian_break(axes: Axes, rows: Sequence[Row], name: str, orientation: str)
         axes.plot(found[:, 0], error, color=colour("muted"), marker="_", linewidth=0)
         axes.set_yscale("log")
         axes.set_ylim(bottom=3e-4)
+        plain_ticks(axes.yaxis)
         axes.set_ylabel("KS distance to normal (1)")
     axes.set(xscale="log", xlim=(low, high), xlabel="stability factor Δ (1)")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axes.xaxis)
     return axes
 
 

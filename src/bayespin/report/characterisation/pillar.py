@@ -17,11 +17,11 @@ from bayespin.report.characterisation.comparisons import (
 )
 from bayespin.report.formatting import figures, quantity, with_error
 from bayespin.report.plates import PANEL, Draw, Mark
-from bayespin.report.sections import Drawing, Group, Section
+from bayespin.report.sections import WIDE, Drawing, Group, Section
 
 Row = Mapping[str, Any]
 TALL: Final = (PANEL[0], 330)
-SHOWN: Final = 4
+SHOWN: Final = 3
 """Settings that histograms, Q–Q plots and autocorrelations are drawn of."""
 LAW: Final = Mark(kind="line", role="ink", label="law")
 SIMULATED: Final = Mark(kind="line", role="spintronic", label="simulated, ± 2 standard errors",
@@ -114,7 +114,7 @@ def _window_section(results: Row) -> Section:
         note="",
         alt="Standard deviation of a read against its window.",
         draw=draw,
-        size=(560, 270),
+        size=WIDE,
     )
     group = Group(
         name="windows", caption=words.WINDOWS, drawings=(drawing,), marks=_settings_marks(rows)
@@ -128,26 +128,22 @@ def _window_section(results: Row) -> Section:
 
 
 def _shape_section(results: Row) -> Section:
-    drawings = []
+    bars, lines = [], []
     for place, row in enumerate(chosen(results["rows"])):
 
-        def bars(figure: Figure, row: Row = row) -> None:
+        def bar(figure: Figure, row: Row = row) -> None:
             drawn.histogram(figure.add_subplot(), row)
 
         def line(figure: Figure, row: Row = row) -> None:
-            axes = figure.add_subplot()
-            drawn.normal_quantiles(axes, row, results["probabilities"])
+            drawn.normal_quantiles(figure.add_subplot(), row, results["probabilities"])
 
         title = f"B_k {quantity(row['anisotropy_field'], 'T')}, Δ {figures(row['stability'])}"
-        kurtosis = words.with_sign(row["excess_kurtosis"])
-        drawings += [
-            _drawing(f"histogram-{place}", title, bars, f"excess kurtosis {kurtosis}",
-                     f"Histogram of u, {title}."),
-            _drawing(f"quantiles-{place}", title, line,
-                     f"KS to normal {figures(row['normality']['value'], 2)}, resolved "
-                     f"{figures(row['normality']['resolution'], 2)}",
-                     f"Quantiles of u against those of a normal law, {title}."),
-        ]  # fmt: skip
+        note = f"excess kurtosis {words.with_sign(row['excess_kurtosis'])}"
+        bars.append(_drawing(f"histogram-{place}", title, bar, note, f"Histogram of u, {title}."))
+        distance = row["normality"]
+        note = f"KS {figures(distance['value'], 2)}, resolved {figures(distance['resolution'], 2)}"
+        alt = f"Quantiles of u against those of a normal law, {title}."
+        lines.append(_drawing(f"quantiles-{place}", title, line, note, alt))
     marks = (
         Mark(kind="block", role="spintronic", label="simulated"),
         Mark(kind="line", role="ink", label="normal law of the same mean and std"),
@@ -156,7 +152,10 @@ def _shape_section(results: Row) -> Section:
         name="shape",
         title="Is it a Gaussian?",
         question="Histogram, and quantiles against those of a normal law, of some settings.",
-        groups=(Group(name="shape", caption=words.SHAPE, drawings=tuple(drawings), marks=marks),),
+        groups=(
+            Group(name="histograms", caption=words.HISTOGRAMS, drawings=tuple(bars), marks=marks),
+            Group(name="quantiles", caption=words.QUANTILES, drawings=tuple(lines)),
+        ),
     )
 
 
@@ -168,7 +167,7 @@ def _memory_section(rows: Sequence[Row]) -> Section:
             drawn.autocorrelation(figure.add_subplot(), row)
 
         title = f"B_k {quantity(row['anisotropy_field'], 'T')}"
-        law = quantity(row["laws"]["time"], "s")
+        law = quantity(row["laws"]["slowest_time"], "s")
         note = f"τ {with_error(row['decay_time'], 's')}, law {law}"
         alt = f"Autocorrelation of u, {title}."
         drawings.append(_drawing(f"autocorrelation-{place}", title, draw, note, alt))

@@ -27,10 +27,10 @@ WINDOWS: Final = (
     "Standard deviation of u averaged over a read, against its length. Lines: Boltzmann's s times "
     "the window factor of the correlation; bars of two standard errors."
 )
-SHAPE: Final = (
-    "Left: density of every recorded u of every replica. Right: its quantiles in units of the "
-    "standard deviation against those of a normal law, out to 3.5 standard deviations; points on "
-    "the line are Gaussian."
+HISTOGRAMS: Final = "Density of every recorded u of every replica."
+QUANTILES: Final = (
+    "Q–Q plots: quantiles of u in units of its standard deviation against those of a normal law, "
+    "out to 3.5 standard deviations. Points on the line are Gaussian."
 )
 MEMORY: Final = (
     "Autocorrelation of u, pooled over replicas. Line: e^(−t/τ), for a perpendicular layer times "
@@ -88,7 +88,7 @@ def table_lines(rows: Sequence[Row]) -> list[Line]:
             Cell(column="Std of u", value=with_error(row["std"]),
                  below=(f"law {figures(laws['std'], 4)}",)),
             Cell(column="τ", value=with_error(row["decay_time"], "s"),
-                 below=(f"law {quantity(laws['time'], 's')}",)),
+                 below=(f"law {quantity(laws['slowest_time'], 's')}",)),
             *_frequency_cell(row),
             Cell(column="Excess kurtosis", value=with_sign(row["excess_kurtosis"])),
             Cell(column="KS to normal", value=decimals(row["normality"]["value"], 4),
@@ -254,7 +254,7 @@ def table(results: Row) -> Table:
             with_error(scaled(row["std"], amplitude), "S"),
             decimals(row["std"]["value"] / row["laws"]["std"], 3),
             with_error(row["decay_time"], "s"),
-            decimals((known(row["decay_time"]["value"]) or 0.0) / row["laws"]["time"], 2),
+            decimals((known(row["decay_time"]["value"]) or 0.0) / row["laws"]["slowest_time"], 2),
             with_sign(row["excess_kurtosis"]),
         )
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
+from bayespin.constants import BOLTZMANN
 from bayespin.numerics.quadrature import gauss_legendre, shape
 from bayespin.physics import relaxation, stack
 from bayespin.physics.equilibrium import distance_to_normal
 from bayespin.physics.stack import StackPoints
 from bayespin.shapes import Float, Tensor
-
-LARGEST_BARRIER = 90.0
-"""Δ up to which the slowest mode is computed; the linear time is 1 % from it there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +28,12 @@ class Laws:
     linear_time: Float[Tensor, " points"]
     """(1 + α²)/(αγB_k), s."""
     slowest_time: Float[Tensor, " points"]
-    """Of the Fokker-Planck equation of a round easy plane without a field, s; elsewhere and above
-    `LARGEST_BARRIER` not a number."""
+    """Easy plane: of the slowest mode of the Fokker-Planck equation, round and without a field.
+    Perpendicular: of the envelope of a precession that dephases. s."""
     frequency: Float[Tensor, " points"]
     """γB_k/(2π(1 + α²)) of a perpendicular layer, Hz; 0 for an easy plane."""
     read_std: Float[Tensor, "points windows"]
     """s times the window factor of an exponential, or of a precession."""
-
-    @property
-    def time(self) -> Float[Tensor, " points"]:
-        """The better known of both times, s."""
-        return torch.where(self.slowest_time.isfinite(), self.slowest_time, self.linear_time)
 
 
 def laws_of(points: StackPoints, windows: tuple[float, ...]) -> Laws:
@@ -52,11 +45,13 @@ def laws_of(points: StackPoints, windows: tuple[float, ...]) -> Laws:
     density = stack.log_density(points)
     law = shape(gauss_legendre(density, *stack.interval(points), 400))
     linear = relaxation.correlation_time(points.layer.damping, points.anisotropy_field)
-    plane = points.orientation == "easy-plane"
-    turning = relaxation.precession_frequency(points.anisotropy_field)
-    frequency = torch.zeros_like(linear) if plane else turning / (1 + points.layer.damping**2)
-    slowest = _slowest_time(points) if plane else torch.full_like(linear, torch.nan)
-    time = torch.where(slowest.isfinite(), slowest, linear)
+    frequency = torch.zeros_like(linear)
+    slowest = points.diffusion_time / relaxation.easy_plane_rate(points.stability)
+    if points.orientation == "perpendicular":
+        turning = relaxation.precession_frequency(points.anisotropy_field)
+        frequency = turning / (1 + points.layer.damping**2)
+        omega = 2 * math.pi * frequency
+        slowest = relaxation.precession_memory(linear, omega, points.stability)
     return Laws(
         mean=law.mean,
         std=law.std,
@@ -66,26 +61,35 @@ def laws_of(points: StackPoints, windows: tuple[float, ...]) -> Laws:
         linear_time=linear,
         slowest_time=slowest,
         frequency=frequency,
-        read_std=law.std[:, None] * _window_factors(points, windows, time, frequency),
+        read_std=law.std[:, None] * _window_factors(points, windows, law.std),
     )
-
-
-def _slowest_time(points: StackPoints) -> Float[Tensor, " points"]:
-    rate = relaxation.fokker_planck_rate(-points.stability.clamp(max=LARGEST_BARRIER))
-    known = (points.stability <= LARGEST_BARRIER) & ~points.shifted
-    return torch.where(known, points.diffusion_time / rate, torch.nan)
 
 
 def _window_factors(
-    points: StackPoints, windows: tuple[float, ...], time: Tensor, frequency: Tensor
+    points: StackPoints, windows: tuple[float, ...], spread: Tensor
 ) -> Float[Tensor, "points windows"]:
-    if points.orientation == "easy-plane":
-        return torch.stack([relaxation.window_factor(one / time) for one in windows], -1)
-    turning = 2 * math.pi * frequency
-    return torch.stack(
-        [
-            relaxation.dephasing_window_factor(one, time, turning, points.stability)
+    """Return s_T/s of every point and window, in-plane anisotropy included."""
+    linear = relaxation.correlation_time(points.layer.damping, points.anisotropy_field)
+    if points.orientation == "perpendicular":
+        turning = 2 * math.pi * relaxation.precession_frequency(points.anisotropy_field)
+        turning = turning / (1 + points.layer.damping**2)
+        factors = [
+            relaxation.dephasing_window_factor(one, linear, turning, points.stability)
             for one in windows
-        ],
-        -1,
-    )
+        ]
+        return torch.stack(factors, -1)
+    slowest = points.diffusion_time / relaxation.easy_plane_rate(points.stability)
+    factors = [
+        relaxation.window_factor(one / slowest) * _out_of_round(points, one / slowest, spread)
+        for one in windows
+    ]
+    return torch.stack(factors, -1)
+
+
+def _out_of_round(points: StackPoints, ratio: Tensor, spread: Tensor) -> Float[Tensor, " points"]:
+    """Return what the in-plane anisotropy of each point leaves of s_T; U = K_ip V/2kT."""
+    thermal = BOLTZMANN * points.each("temperature")
+    barriers = points.each("in_plane_anisotropy") * points.layer.volume / (2 * thermal)
+    speeds = 2 * spread / points.layer.damping
+    each = zip(ratio, speeds, barriers.tolist(), strict=True)
+    return torch.stack([relaxation.out_of_round_factor(r, v, barrier) for r, v, barrier in each])

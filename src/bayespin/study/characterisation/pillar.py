@@ -6,14 +6,18 @@ import torch
 
 from bayespin import load
 from bayespin.device import stochastic_mtj
+from bayespin.device.table import write_table
 from bayespin.physics.characterisation import Sampling, characterise
 from bayespin.physics.characterised import Characterised
 from bayespin.physics.sampling import Distance, Estimate
 from bayespin.shapes import Tensor
 from bayespin.study.bench import Bench
+from bayespin.study.characterisation.film import film_rows
 from bayespin.study.characterisation.laws import Laws, laws_of
-from bayespin.study.characterisation.points import Sweeps
+from bayespin.study.characterisation.points import Point, Sweeps
 from bayespin.study.characterisation.schema import PillarCharacterisation
+from bayespin.study.characterisation.sections import FilmTwin
+from bayespin.study.characterisation.table import table_of
 from bayespin.study.characterisation.verdicts import gaussian_reach, verdicts
 from bayespin.study.simulation.statistics import number
 
@@ -46,14 +50,12 @@ class PillarModel:
     @property
     def device(self) -> dict[str, Any]:
         """What the page and the table say of the junction, in SI."""
-        pillar = self.sweeps.pillar
-        voltage = self.characterisation.sweep.read_voltages[0]
+        pillar, point = self.sweeps.pillar, self.sweeps.points[0]
         return {
             "preset": self.characterisation.stack.preset,
             "orientation": self.sweeps.orientation,
             **{name: getattr(pillar.layer, name) for name in _LAYER},
-            "mean_conductance": stochastic_mtj.mean_conductance(pillar, voltage),
-            "amplitude": stochastic_mtj.conductance_amplitude(pillar, voltage),
+            **self._electrical(point),
         }
 
     def rows(self, found: Characterised) -> list[dict[str, Any]]:
@@ -62,6 +64,7 @@ class PillarModel:
         return [
             {
                 **vars(point),
+                **self._electrical(point),
                 "stability": float(stack.stability[place]),
                 "anisotropy_field": float(stack.anisotropy_field[place]),
                 **measured(found, place),
@@ -70,6 +73,14 @@ class PillarModel:
             for place, point in enumerate(self.sweeps.points)
         ]
 
+    def _electrical(self, point: Point) -> dict[str, float]:
+        """Return G0 and G0 P² at the bias of a point, S."""
+        pillar = self.sweeps.pillar
+        return {
+            "mean_conductance": stochastic_mtj.mean_conductance(pillar, point.bias),
+            "amplitude": stochastic_mtj.conductance_amplitude(pillar, point.bias),
+        }
+
     def _predicted(self, laws: Laws, place: int) -> dict[str, Any]:
         point, stack = self.sweeps.points[place], self.sweeps.stack
         plain = {
@@ -77,17 +88,15 @@ class PillarModel:
             for name in Laws.__dataclass_fields__
             if name != "read_std"
         }
-        round_law = laws.std[place] if point.varied != "in_plane_anisotropy" else self._round(place)
-        factor = laws.read_std[place] / laws.std[place]
+        level = self._level(place) if point.varied == "in_plane_anisotropy" else place
         return plain | {
-            "time": number(laws.time[place]),
             "read_std": laws.read_std[place].tolist(),
-            "round_read_std": (factor * round_law).tolist(),
-            "linear_mean": point.stray_field / float(stack.anisotropy_field[place]),
+            "round_read_std": laws.read_std[level].tolist(),
+            "linear_mean": float(stack.each("stray_field")[place] / stack.anisotropy_field[place]),
         }
 
-    def _round(self, place: int) -> Tensor:
-        """Return s of the same setting in a round pillar."""
+    def _level(self, place: int) -> int:
+        """Return the point of the table with the same setting and temperature."""
         point = self.sweeps.points[place]
         same = (
             k
@@ -95,12 +104,13 @@ class PillarModel:
             if (one.varied, one.setting) == ("setting", point.setting)
             and one.temperature == point.temperature
         )
-        return self.laws.std[next(same)]
+        return next(same)
 
     def carry_out(self, bench: Bench) -> dict[str, Any]:
         """Simulate, write table.csv, and return what results.json adds."""
         alone = bench.folder.step("macrospins", lambda: self._macrospins(bench))
-        rows = alone["rows"]
+        rows, film = alone["rows"], self.characterisation.film
+        write_table(table_of(rows, self._origin(bench)), bench.folder.work / "table.csv")
         return {
             "device": self.device,
             "run": vars(self.characterisation.run) | {"decay_times": self.sampling.decay_times},
@@ -108,6 +118,28 @@ class PillarModel:
             **alone,
             "verdicts": verdicts(rows, self.windows, self.sweeps.orientation),
             "gaussian": gaussian_reach(rows),
+            "film": None if film is None else self._film(film, bench),
+        }
+
+    def _film(self, film: FilmTwin, bench: Bench) -> dict[str, Any]:
+        return bench.folder.step(
+            "films", lambda: {"rows": film_rows(self.sweeps, film, self.windows, bench)}
+        )
+
+    def _origin(self, bench: Bench) -> dict[str, str]:
+        """Return what table.csv says of itself."""
+        point, source = self.sweeps.points[0], bench.provenance
+        versions = ", ".join(f"{name} {version}" for name, version in source.versions.items())
+        return {
+            "title": source.title,
+            "setting_unit": "J/m2",
+            "source": f"{source.source}, macrospins, seed {source.seed}, {versions}",
+            "run": bench.folder.final.name,
+            "orientation": self.sweeps.orientation,
+            "amplitude": f"{self._electrical(point)['amplitude']:.6g} S",
+            "voltage": f"{point.read_voltage:g} V",
+            "stray_field": f"{point.stray_field:g} T",
+            "window": "0 s",
         }
 
     @property

@@ -8,6 +8,7 @@ import torch
 
 from bayespin.device import stochastic_mtj
 from bayespin.device.stochastic_mtj import StochasticMtj
+from bayespin.device.table import FEWEST_SETTINGS
 from bayespin.load import build, read_resource
 from bayespin.physics import free_layer
 from bayespin.physics.stack import StackPoints
@@ -33,13 +34,20 @@ class Point:
     temperature: float
     stray_field: float
     read_voltage: float
+    gate_voltage: float
+    """Held over the junction, V; 0 but for a volatile gate."""
     in_plane_anisotropy: float
     """B_ip, T."""
     varied: Varied
     """Which sweep it belongs to: points of "setting" make the table."""
 
+    @property
+    def bias(self) -> float:
+        """Voltage over the junction while it is read."""
+        return self.read_voltage + self.gate_voltage
 
-def pillar_of(stack: Stack) -> StochasticMtj:
+
+def pillar_of(stack: Stack, sweep: Sweep) -> StochasticMtj:
     """Return the junction of a preset with what is changed in it.
 
     Raises:
@@ -51,8 +59,20 @@ def pillar_of(stack: Stack) -> StochasticMtj:
     pillar = build(StochasticMtj, fields, f"preset {stack.preset}")
     names = ("saturation_magnetisation", "diameter", "thickness", "damping")
     given = {name: getattr(stack, name) for name in names}
-    changed = {name: value for name, value in given.items() if value is not None}
-    return replace(pillar, layer=replace(pillar.layer, **changed)) if changed else pillar
+    layer = replace(pillar.layer, **{n: v for n, v in given.items() if v is not None})
+    orientation = stack.orientation or pillar.orientation
+    if not (sweep.settings or sweep.gate_voltages):
+        return replace(pillar, layer=layer, orientation=orientation)
+    # The preset's own levels, which might not suit the changes, are not used.
+    limit = free_layer.shape_anisotropy(layer) * layer.thickness
+    low, high = (0.1, 0.9) if orientation == "easy-plane" else (1.1, 2.0)
+    return replace(
+        pillar,
+        layer=layer,
+        orientation=orientation,
+        anisotropy_low=low * limit,
+        anisotropy_high=high * limit,
+    )
 
 
 def settings_of(pillar: StochasticMtj, stack: Stack, sweep: Sweep) -> Float[Tensor, " settings"]:
@@ -92,9 +112,17 @@ class Sweeps:
 
     def __init__(self, characterisation: PillarCharacterisation) -> None:
         stack, sweep = characterisation.stack, characterisation.sweep
-        self.orientation = stack.orientation
-        self.pillar = pillar_of(stack)
+        self.pillar = pillar_of(stack, sweep)
+        self.orientation = self.pillar.orientation
         self.settings = settings_of(self.pillar, stack, sweep)
+        for name, count in (("settings", FEWEST_SETTINGS), ("temperatures", 1)):
+            values = self.settings.tolist() if name == "settings" else sweep.temperatures
+            if len(set(values)) != len(values) or len(values) < count:
+                raise ValueError(
+                    f"`sweep.{name}` must hold at least {count} values, all different, for a "
+                    f"table, but holds {len(values)}, {len(set(values))} of them different."
+                )
+        self._gate_voltages = dict(zip(self.settings.tolist(), sweep.gate_voltages, strict=False))
         self.points = self._grid(sweep) + self._sides(sweep) + self._beyond(sweep)
         self._require_orientation()
 
@@ -115,19 +143,22 @@ class Sweeps:
 
     def _beyond(self, sweep: Sweep) -> list[Point]:
         """Return points of a wanted Δ, by the setting that has it."""
-        layer = self.pillar.layer
+        temperature = sweep.temperatures[0]
+        layer = free_layer.layer_at(self.pillar.layer, self.pillar.thermal, temperature)
+        one = torch.ones((), dtype=torch.float64)
+        fallen = free_layer.interface_anisotropy_at(one, self.pillar.thermal, temperature)
         sign = -1 if self.orientation == "easy-plane" else 1
-        per_stability = free_layer.thermal_energy(sweep.temperatures[0]) / layer.volume
-        shape = free_layer.shape_anisotropy(layer)
-        found = []
+        per_stability = free_layer.thermal_energy(temperature) / layer.volume
+        shape, found = free_layer.shape_anisotropy(layer), []
         for wanted in sweep.stabilities:
-            setting = layer.thickness * (shape + sign * wanted * per_stability)
+            setting = layer.thickness * (shape + sign * wanted * per_stability) / float(fallen)
             found.append(self._point(sweep, "stability", setting))
         return found
 
     def _point(self, sweep: Sweep, varied: Varied, setting: float, **changed: float) -> Point:
         middle: dict[str, Any] = {"temperature": sweep.temperatures[0]}
         middle |= {name: getattr(sweep, values)[0] for name, values in SIDE_SWEEPS.items()}
+        middle["gate_voltage"] = self._gate_voltages.get(setting, 0.0)
         return Point(setting=setting, varied=varied, **(middle | changed))
 
     def _require_orientation(self) -> None:
@@ -149,15 +180,30 @@ class Sweeps:
     @property
     def magnetisation(self) -> Float[Tensor, " points"]:
         """M_s at the temperature of each point, A/m."""
-        layer = self.pillar.layer
-        return torch.full((len(self.points),), layer.saturation_magnetisation).double()
+        layers = [
+            free_layer.layer_at(self.pillar.layer, self.pillar.thermal, one.temperature)
+            for one in self.points
+        ]
+        return torch.tensor([one.saturation_magnetisation for one in layers], dtype=torch.float64)
 
     @cached_property
     def _anisotropy(self) -> Float[Tensor, " points"]:
         """K_eff at each point, J/m³."""
-        voltage = self.each("read_voltage")
-        shift = stochastic_mtj.anisotropy_shift(self.pillar, voltage)
-        return free_layer.effective_anisotropy(self.pillar.layer, self.each("setting") + shift)
+        shift = stochastic_mtj.anisotropy_shift(self.pillar, self.each("read_voltage"))
+        settings = self.each("setting") + shift
+        each = zip(settings, self.points, strict=True)
+        return torch.stack(
+            [stochastic_mtj.effective_anisotropy(self.pillar, k, p.temperature) for k, p in each]
+        )
+
+    @property
+    def field(self) -> Float[Tensor, " points"]:
+        """What acts along u as a field: the stray field and the spin torque of the bias, T."""
+        torques = [
+            stochastic_mtj.torque_field(self.pillar, torch.tensor(one.bias), one.temperature)
+            for one in self.points
+        ]
+        return self.each("stray_field") + torch.stack(torques).double()
 
     @cached_property
     def stack(self) -> StackPoints:
@@ -168,6 +214,6 @@ class Sweeps:
             anisotropy=self._anisotropy,
             temperature=self.each("temperature"),
             saturation_magnetisation=self.magnetisation,
-            stray_field=self.each("stray_field"),
+            stray_field=self.field,
             in_plane_anisotropy=self.each("in_plane_anisotropy") * self.magnetisation / 2,
         )

@@ -14,8 +14,9 @@ class Stack:
 
     preset: str = "easyplane-50nm"
     """Name of a shipped preset; the fields below change it where given."""
-    orientation: Orientation = "easy-plane"
-    """Easy-plane under a perpendicular reference, or perpendicular under one in the plane."""
+    orientation: Orientation | None = None
+    """The preset's if not given. Easy-plane under a perpendicular reference, or perpendicular
+    under one in the plane."""
     saturation_magnetisation: Annotated[float | None, Unit("A/m")] = None
     """M_s at the reference temperature."""
     diameter: Annotated[float | None, Unit("m")] = None
@@ -112,15 +113,24 @@ class FilmTwin:
     """The same disk as a film of cells, at some of the settings and the first temperature."""
 
     cell: Annotated[float, Unit("m")] = 5e-9
-    """Side of a cell along x and y."""
+    """Width of a cell."""
     exchange: Annotated[float, Unit("J/m")] = 15e-12
     """Stiffness A, which a macrospin has not."""
-    settings: int = 4
-    """How many of the settings, evenly chosen."""
+    diameters: Annotated[tuple[float, ...], Unit("m")] = ()
+    """Of the disks; the stack's if not given. Each keeps the K_eff of the settings."""
+    settings: int = 3
+    """How many of the settings, evenly chosen from the stiffer half, which forgets quickly."""
     replicas: int = 32
-    """Independent films at each setting."""
-    duration: Annotated[float, Unit("s")] = 50e-9
-    """Time that each is recorded."""
+    """Independent films at each setting, at least 32."""
+    decay_times: float = 10.0
+    """How long each is recorded, in decay times of the slowest setting; half of it before."""
 
     def __post_init__(self) -> None:
-        require(self, positive="cell exchange settings replicas duration")
+        require(self, positive="cell exchange settings replicas decay_times")
+        if self.diameters and not min(self.diameters) > 0:
+            said = format_quantity(min(self.diameters), "m")
+            raise ValueError(f"`diameters` must be positive, but holds {said}.")
+        if self.replicas < 32:
+            raise ValueError(
+                f"`replicas` must be at least 32 for error bars, but is {self.replicas}."
+            )

@@ -8,6 +8,8 @@ import torch
 
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.device.stochastic import ReadPoint
+from bayespin.device.table import parse_table
+from bayespin.device.tabulated import TabulatedDevice
 from bayespin.network.models import Network
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Dense
@@ -87,8 +89,7 @@ def test_the_device_is_the_pillar_at_its_levels_and_between():
     settings = torch.tensor(told["levels"]["setting"], dtype=torch.float64)
     assert settings.equal(cell.pillar.level_settings())
     assert len(told["curve"]["setting"]) == 81
-    volts = cell.cell.pillar_polarity * 0.1
-    at = ReadPoint(temperature=300.0, window=0.0, voltage=volts)
+    at = ReadPoint(temperature=300.0, window=0.0)
     for part in ("levels", "curve"):
         wanted = cell.pillar.fluctuation(
             torch.tensor(told[part]["setting"], dtype=torch.float64), at
@@ -97,3 +98,26 @@ def test_the_device_is_the_pillar_at_its_levels_and_between():
         assert told[part]["tau"] == wanted.correlation_time.tolist()
     assert told["temperature"] == 300.0
     assert cells.device(replace(PRESET, cell=SAMPLER)) is None
+
+
+def test_a_tabulated_pillar_shows_its_rows_with_errors_beside_the_closed_form():
+    """Rows at 310 K are nearest to 300 K; τ has no errors."""
+    pillar = PRESET.cell.pillar
+    law = pillar.law if isinstance(pillar, TabulatedDevice) else pillar
+    lines = ["# setting_unit: J/m2", "# source: made up",
+             "setting, mean, sigma, tau, temperature, sigma_error"]  # fmt: skip
+    for temperature in (260.0, 310.0):
+        for place, setting in enumerate((4.8e-4, 7e-4, 9e-4, 1.13e-3)):
+            sigma = (1 + place) * temperature * 1e-9
+            lines.append(f"{setting}, 1e-5, {sigma}, 1e-9, {temperature}, {sigma / 50}")
+    table = parse_table("\n".join(lines) + "\n", "rows.csv")
+    pillar = TabulatedDevice(table=table, gate=law.gate, law=law)
+    told = cells.device(replace(PRESET, cell=replace(PRESET.cell, pillar=pillar)))
+    assert told["setting_unit"] == "J/m2"
+    assert told["source"] == "made up (rows at 310 K)"
+    assert told["points"]["sigma"] == pytest.approx([310e-9, 620e-9, 930e-9, 1240e-9])
+    assert told["points"]["sigma_error"] == pytest.approx([6.2e-9, 12.4e-9, 18.6e-9, 24.8e-9])
+    assert told["points"]["tau_error"] == [None] * 4
+    settings = torch.tensor(told["law"]["setting"], dtype=torch.float64)
+    at = ReadPoint(temperature=300.0, window=0.0)
+    assert told["law"]["sigma"] == law.fluctuation(settings, at).deviation.tolist()

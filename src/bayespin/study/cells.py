@@ -1,5 +1,6 @@
 """What results tell of a chip's cells: programming, the pairs (μ, σ) they hold, their device."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +11,8 @@ from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import held_sigma
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.device.stochastic import ReadPoint, StochasticDevice
+from bayespin.device.table import SpreadTable
+from bayespin.device.tabulated import TabulatedDevice
 from bayespin.network.models import Network
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.shapes import Float, Tensor
@@ -88,27 +91,46 @@ def _histogram(mean: Float[Tensor, " weights"], sigma: Float[Tensor, " weights"]
 def device(chip: Accelerator) -> dict[str, Any] | None:
     """Return σ and τ of the pillar against its setting; None for cells without pillars.
 
-    Instantaneous, at the programming temperature and the read voltage: at the levels, and between.
+    Instantaneous, at the programming temperature and without a voltage: at the levels and between;
+    for a pillar that is a table also the rows of the nearest temperature and, where the preset has
+    one, the closed form that the table stands in for.
     """
     cell = chip.cell
     if not isinstance(cell, BitCell):
         return None
-    at = ReadPoint(
-        temperature=cell.environment.programming_temperature,
-        window=0.0,
-        voltage=cell.cell.pillar_polarity * cell.read.voltage,
-    )
-    levels = cell.pillar.level_settings()
-    between = torch.linspace(float(levels.min()), float(levels.max()), _POINTS, dtype=torch.float64)
-    return {
+    pillar = cell.pillar
+    at = ReadPoint(temperature=cell.environment.programming_temperature, window=0.0)
+    levels = pillar.level_settings()
+    between = torch.linspace(float(levels.min()), float(levels.max()), _POINTS, dtype=levels.dtype)
+    told = {
         "setting_unit": "J/m2",
         "temperature": at.temperature,
         "source": "the closed forms of the preset",
-        "levels": _sampled(cell.pillar, levels, at),
-        "curve": _sampled(cell.pillar, between, at),
+        "levels": _sampled(pillar, levels, at),
+        "curve": _sampled(pillar, between, at),
         "law": None,
         "points": None,
     }
+    if isinstance(pillar, TabulatedDevice):
+        law, unit = pillar.law, pillar.table.setting_unit
+        told |= {"setting_unit": unit, **_points(pillar.table, at.temperature)}
+        told["law"] = None if law is None else _sampled(law, between, at)
+    return told
+
+
+def _points(table: SpreadTable, temperature: float) -> dict[str, Any]:
+    """Return the rows of a table at its nearest temperature, with one standard error each."""
+    row = int((table.temperatures - temperature).abs().argmin())
+    kelvin = float(table.temperatures[row])
+    levels = table.settings.tolist()
+    points = {"setting": levels}
+    for name in ("sigma", "tau"):
+        points[name] = table.grid(name)[row].tolist()
+        error = f"{name}_error"
+        given = table.grid(error)[row].tolist() if error in table.columns else [None] * len(levels)
+        points[error] = [None if v is None or math.isnan(v) else v for v in given]
+    source = table.metadata.get("source", "a table")
+    return {"points": points, "source": f"{source} (rows at {kelvin:g} K)"}
 
 
 def _sampled(

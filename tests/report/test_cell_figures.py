@@ -120,7 +120,8 @@ def test_the_page_tells_what_programming_took_and_left(results):
     slim = {**results, "rows": results["rows"][-1:], "reliability": {}, "sigma": {}, "weights": {},
             "programming": results["programming"][:1], "examples": []}  # fmt: skip
     page = render(slim)
-    for told in ("15.6", "pillars 9.4", "tracks 6.2", "2.10\u00a0%", "3 dead gate", "63\u00a0pJ",
+    for told in ("15.6", "pillars 9.4", "tracks 6.2", "2.10\u00a0%", "3 gave up", "63\u00a0pJ",
+                 "Loops that gave up: 2 attempts exhausted; 3 dead gate.",
                  "Programming the chip costs 41\u00a0nJ and takes 21\u00a0ms",
                  "adds 41\u00a0fJ to each"):  # fmt: skip
         assert told in page, told

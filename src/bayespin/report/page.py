@@ -33,7 +33,7 @@ from bayespin.report.tables import (
     result_lines,
     seed_lines,
 )
-from bayespin.report.verdict import check_summary, checks, programming, sentences, tiles
+from bayespin.report.verdict import check_summary, checks, programming, sentences, tiles, unverified
 
 SCHEMA_VERSIONS: Final = (1, 2)
 """Values of `schema_version` in a results.json that this page can read.
@@ -168,7 +168,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "device": device_plate(results),
         "levels": levels_plate(results),
         "programming": programming_lines(results.get("programming") or ()),
-        "programming_said": programming(results),
+        "programming_said": " ".join(filter(None, (unverified(results), programming(results)))),
         "shares": shares(chip),
         "baselines": baseline_lines(results, chip),
         "chip_energy": quantity((chip or {}).get("energy_j"), "J"),

@@ -112,8 +112,9 @@ def programming_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
             Cell(column="Pulses a weight", value=figures(_over(sum(pulses.values()), cells)),
                  below=tuple(f"{name} {figures(_over(n, cells))}" for name, n in pulses.items())),
             Cell(column="Verify reads a weight",
-                 value=figures(_over(entry.get("verify_reads"), cells))),
-            Cell(column="Energy", value=quantity(sum((entry.get("energy_j") or {}).values()), "J")),
+                 value=count(_over(entry.get("verify_reads"), cells))),
+            Cell(column="Energy in devices",
+                 value=quantity(sum((entry.get("energy_j") or {}).values()), "J")),
             Cell(column="Time", value=quantity(entry.get("time_s"), "s")),
             *(_residual(entry.get(name) or {}, column)
               for name, column in (("mean", "μ error, of w_max"), ("sigma", "σ error, relative"))),
@@ -131,10 +132,10 @@ def _over(value: object, cells: float | None) -> float | None:
 
 def _residual(residual: Mapping[str, Any], column: str) -> Cell:
     """Return an rms error, and below it its largest value and the loops that did not converge."""
-    failed = residual.get("failed") or {}
+    failed = sum((residual.get("failed") or {}).values())
     largest = known(residual.get("largest"))
     below = () if largest is None else (f"largest {percent(largest, 1)}",)
-    short = tuple(f"{count(n)} {reason}" for reason, n in failed.items() if n)
+    short = (f"{count(failed)} gave up",) if failed else ()
     return Cell(column=column, value=percent(residual.get("rms")), below=(*below, *short))
 
 

@@ -100,6 +100,17 @@ def _energy(chip: Row) -> str:
     return f"{said} and takes {quantity(chip['latency_s'], 's')}."
 
 
+def unverified(results: Mapping[str, Any]) -> str:
+    """Return why write-verify loops gave up, with their numbers over all layers."""
+    reasons: dict[str, float] = {}
+    for entry in results.get("programming") or ():
+        for part in ("mean", "sigma"):
+            for reason, number in ((entry.get(part) or {}).get("failed") or {}).items():
+                reasons[reason] = reasons.get(reason, 0) + number
+    told = [f"{count(number)} {reason}" for reason, number in reasons.items() if number]
+    return f"Loops that gave up: {'; '.join(told)}." if told else ""
+
+
 def programming(results: Mapping[str, Any]) -> str:
     """Return what programming the chip costs once, and per prediction over its use."""
     chip = find_row(results.get("rows") or (), CHIP) or {}

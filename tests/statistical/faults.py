@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 
-from bayespin.cell import programming
+from bayespin.cell import programming, wall_loop
 from bayespin.nn import estimators
 
 
@@ -116,33 +116,21 @@ def _unpaired(right):
 def _pillars_out_of_the_loop(right):
     """Writes the tracks as if the pillars' means were equal."""
 
-    def program(wanted, cell, gain, key):
-        pillar, write, means = programming._pillar, programming._write_tracks, []
+    def block(mean, spread, bench, key):
+        def blind(needed, blur):
+            return wall_loop.InCircuit(needed=mean.float(), blur=blur)
 
-        def seen(*arguments):
-            means.append((found := pillar(*arguments)).mean)
-            return found
+        with patch.object(programming, "InCircuit", blind):
+            return right(mean, spread, bench, key)
 
-        def blind(needed, *arguments):
-            return write(needed + gain * (means[0] - means[1]), *arguments)
-
-        with (
-            patch.object(programming, "_pillar", seen),
-            patch.object(programming, "_write_tracks", blind),
-        ):
-            return right(wanted, cell, gain, key)
-
-    return program
+    return block
 
 
 def _more_missed_steps(right):
-    def place(level, cell, noise):
-        chance = 2 * cell.track.missed_step_probability
-        return right(
-            level, replace(cell, track=replace(cell.track, missed_step_probability=chance)), noise
-        )
+    def of(most, missed, double):
+        return right(most, 2 * missed, double)
 
-    return place
+    return of
 
 
 def _edge_row_lost(right):
@@ -298,11 +286,11 @@ FAULTS = {
         *NETWORK,
         Fault(
             "pillars out of the programming loop",
-            "bayespin.cell.programming:program",
+            "bayespin.cell.programming:_block",
             _pillars_out_of_the_loop,
         ),
         Fault(
-            "missed steps twice as often", "bayespin.cell.programming:_place", _more_missed_steps
+            "missed steps twice as often", "bayespin.cell.wall_loop:Trains.of", _more_missed_steps
         ),
         Fault("last row of every tile lost", "bayespin.array.crossbar:tile_masks", _edge_row_lost),
         Fault(

@@ -125,8 +125,8 @@ CAUGHT_BY: dict[str, tuple[Callable[[], None], ...]] = {
         test_prediction.test_frozen_weights_are_shared_by_all_blocks,
     ),
     "every block reads the same noise": (test_prediction.test_blocks_read_independently,),
-    "pillars out of the programming loop": (test_programming.means_close_on_what_is_wanted,),
-    "missed steps twice as often": (test_programming.missed_steps_are_as_frequent_as_stated,),
+    "pillars out of the programming loop": (test_programming.means_converge_to_what_is_wanted,),
+    "missed steps twice as often": (test_programming.trains_end_where_their_law_says,),
     "last row of every tile lost": (
         test_crossbar.tiles_cover_every_row_once,
         test_crossbar.test_moments_are_the_plain_sums,

@@ -17,6 +17,7 @@ _PUBLIC = {
     "SpreadTable": "bayespin.device.table",
     "StochasticMtj": "bayespin.device.stochastic_mtj",
     "TabulatedDevice": "bayespin.device.tabulated",
+    "characterize": "bayespin.study.characterisation.run",
     "fit": "bayespin.network.training",
     "measured_device": "bayespin.device.measured",
     "models": "bayespin.network.models",

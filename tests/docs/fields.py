@@ -1,4 +1,4 @@
-"""The tables of fields in docs/studies.md and docs/simulate.md, written from the schemas.
+"""The tables of fields in docs/studies.md, docs/simulate.md and docs/characterize.md, written from the schemas.
 
 `python -m tests.docs.fields` brings the pages up to date.
 """
@@ -11,6 +11,7 @@ import typing
 from pathlib import Path
 
 from bayespin.study import schema
+from bayespin.study.characterisation import schema as characterisations
 from bayespin.study.simulation import schema as simulations
 from bayespin.units import Unit, format_quantity
 
@@ -20,6 +21,7 @@ PAGES: dict[Path, tuple[type, ...]] = {
     DOCS / "simulate.md": (
         simulations.MacrospinSimulation, simulations.FilmSimulation, simulations.WallSimulation,
     ),
+    DOCS / "characterize.md": (characterisations.PillarCharacterisation,),
 }  # fmt: skip
 """The schemas of each page: the first part of a table's heading, where there are several."""
 PLACE = re.compile(r"(?<=<!-- fields -->\n).*?(?=<!-- /fields -->)", re.DOTALL)

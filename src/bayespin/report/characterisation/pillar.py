@@ -40,6 +40,8 @@ def sections(results: Row, run_dir: Path) -> list[Section]:
         _gaussian_section(results),
         _law_section(results),
     ]
+    if results.get("fit"):
+        found.append(_fit_section(results["fit"]))
     if any(row["varied"] in ("stray_field", "read_voltage", "in_plane_anisotropy") for row in rows):
         found.append(_disturbance_section(results))
     return [*found, _film_section(results)] if films else found
@@ -222,6 +224,18 @@ def _law_section(results: Row) -> Section:
         first="Law",
         caption="Closed forms and exact laws against the simulation",
         note=words.VERDICT_NOTE,
+    )
+
+
+def _fit_section(found: Row) -> Section:
+    return Section(
+        name="fit",
+        title="The compact model",
+        question="Three numbers for the whole table: do they hold?",
+        lines=tuple(words.fit_lines(found)),
+        first="Parameter",
+        caption="Weighted least squares of ln σ and ln τ",
+        note=words.fit_sentence(found),
     )
 
 

@@ -132,6 +132,38 @@ def verdict_lines(found: Sequence[Row]) -> list[Line]:
     return lines
 
 
+def fit_lines(found: Row) -> list[Line]:
+    """Return the parameters of the compact model with standard errors."""
+    named = (
+        ("Δ at setting 0 and 300 K, c0", "intercept", "1"),
+        ("Δ per setting, c1 (m²/J)", "slope", "1"),
+        ("τ_N at 300 K", "diffusion_time", "s"),
+    )
+    lines = []
+    for name, key, unit in named:
+        value, error = found[key]["value"], found[key]["se"]
+        relative = f"{100 * abs(error / value):.2g} %" if value else MISSING
+        cells = (
+            Cell(column="Value", value=with_error(found[key], unit)),
+            Cell(column="Standard error", value=relative),
+        )
+        lines.append(Line(name=name, role="", detail="", cells=cells))
+    return lines
+
+
+def fit_sentence(found: Row) -> str:
+    """Say how well the compact model holds."""
+    text = (
+        f"Δ(x) = (c0 + c1 x) · 300 K/T, σ = G0P² s(Δ), τ = τ_N/λ1(Δ). χ² "
+        f"{decimals(found.get('chi_squared'), 1)} for {count(found.get('degrees'))} degrees of "
+        f"freedom, probability {figures(found.get('probability'), 2)}"
+    )
+    departing, rows = known(found.get("departing")), count(found.get("rows"))
+    if departing:
+        return f"{text}: it does not hold at {count(departing)} of {rows} rows of the table."
+    return f"{text}: it holds at all {rows} rows of the table."
+
+
 def film_lines(films: Sequence[Row]) -> list[Line]:
     """Return films over macrospins."""
     return [

@@ -6,6 +6,7 @@ import torch
 
 from bayespin import load
 from bayespin.device import stochastic_mtj
+from bayespin.device.fit import CompactFit, fit_compact
 from bayespin.device.table import write_table
 from bayespin.physics.characterisation import Sampling, characterise
 from bayespin.physics.characterised import Characterised
@@ -110,7 +111,8 @@ class PillarModel:
         """Simulate, write table.csv, and return what results.json adds."""
         alone = bench.folder.step("macrospins", lambda: self._macrospins(bench))
         rows, film = alone["rows"], self.characterisation.film
-        write_table(table_of(rows, self._origin(bench)), bench.folder.work / "table.csv")
+        table = table_of(rows, self._origin(bench))
+        write_table(table, bench.folder.work / "table.csv")
         return {
             "device": self.device,
             "run": vars(self.characterisation.run) | {"decay_times": self.sampling.decay_times},
@@ -118,6 +120,7 @@ class PillarModel:
             **alone,
             "verdicts": verdicts(rows, self.windows, self.sweeps.orientation),
             "gaussian": gaussian_reach(rows),
+            "fit": fitted(fit_compact(table, rows[0]["amplitude"], self.sweeps.orientation)),
             "film": None if film is None else self._film(film, bench),
         }
 
@@ -156,6 +159,25 @@ class PillarModel:
         key = bench.key.child("macrospins")
         found = characterise(self.sweeps.stack, self.sampling, key, execution)
         return {"rows": self.rows(found), "probabilities": found.probabilities.tolist()}
+
+
+def fitted(found: CompactFit) -> dict[str, Any]:
+    """Return the compact model in plain numbers, in SI."""
+    parts = {
+        name: {"value": one.value, "se": one.standard_error}
+        for name, one in (
+            ("intercept", found.intercept),
+            ("slope", found.slope),
+            ("diffusion_time", found.diffusion_time),
+        )
+    }
+    return parts | {
+        "chi_squared": number(found.chi_squared),
+        "degrees": found.degrees,
+        "probability": number(found.probability),
+        "rows": len(found.holds),
+        "departing": int((~found.holds).sum()),
+    }
 
 
 def measured(found: Characterised, place: int) -> dict[str, Any]:

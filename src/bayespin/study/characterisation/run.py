@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import tomli_w
 
@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 """Of results.json of a characterisation."""
 
 
+@runtime_checkable
 class Model(Protocol):
     """What a kind of characterisation does; made from its schema, it refuses the impossible."""
 

@@ -56,8 +56,8 @@ def section(track: DomainWallMtj, notches: int, cell: float) -> tuple[Film, floa
 
 def calibrated(track: DomainWallMtj, cell: float = 1.5e-9) -> RowCalibration:
     """Return the wall and the notches of the track, from the micromagnetics of a section."""
-    film, middle, pitch = section(track, 5, cell)
-    return calibrate_row(film, middle, pitch)
+    film, middle, pitch = section(track, 3, cell)
+    return calibrate_row(film, middle, pitch, places=15, tolerance=1e-3)
 
 
 def wall_track(track: DomainWallMtj, found: RowCalibration, notches: int = 13) -> WallTrack:

@@ -50,8 +50,7 @@ class WritePulses:
     """Pulses to be tried, one an operating point.
 
     Raises:
-        ValueError: amplitudes and widths do not match, a width is not above the rise, or a time is
-            not positive.
+        ValueError: a width is below the rise, or a time is not positive.
     """
 
     mechanism: Literal["spin-orbit", "spin-transfer"]
@@ -67,11 +66,6 @@ class WritePulses:
     """s after it, in which the wall comes to rest."""
 
     def __post_init__(self) -> None:
-        if self.amplitude.shape != self.width.shape:
-            raise ValueError(
-                f"`width` must have the shape of `amplitude`, {tuple(self.amplitude.shape)}, but "
-                f"has {tuple(self.width.shape)}."
-            )
         for name in ("rise", "lead", "settle"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name):g} s.")
@@ -105,7 +99,7 @@ class WriteStatistics:
     """Notches moved along the push, −4 to 4."""
     counts: Int[Tensor, "points steps"]
     offset: Float[Tensor, "points replicas"]
-    """Distance from the notch they ended in, m."""
+    """Distance from the notch they ended in, m: an instant, with the thermal spread in it."""
     times: Float[Tensor, " records"]
     """s."""
     paths: Float[Tensor, "records points replicas"]
@@ -238,7 +232,6 @@ def write_statistics(
     """
     pitch = row_pitch(track)
     times, paths = write_paths(track, pulses, temperature, replicas, key, execution)
-    # the mean of the last tenth: an instant has the thermal spread in the notch in it
     final = paths[-1]
     moved = (final / pitch).round()
     along = (moved * pulses.amplitude.sign()[:, None]).clamp(-FURTHEST, FURTHEST).long()

@@ -1,4 +1,4 @@
-"""The tables of fields in docs/studies.md, docs/simulate.md and docs/characterize.md, written from the schemas.
+"""The tables of fields in pages of the docs, written from the schemas.
 
 `python -m tests.docs.fields` brings the pages up to date.
 """
@@ -51,6 +51,9 @@ def words(hint: object) -> str:
         return f"list of {words(inside[0])}s"
     if dataclasses.is_dataclass(hint):
         return "table"
+    for inner in inside:
+        if typing.get_origin(inner) is typing.Literal:  # or None
+            return words(inner)
     named = {int: "whole number", float: "number", str: "string", bool: "true or false"}
     return next(named[x] for x in (hint, *inside) if x in named)
 

@@ -238,6 +238,7 @@ def device() -> dict[str, Any]:
     errors = {f"{name}_error": [0.04 * v for v in points[name]] for name in ("sigma", "tau")}
     return {
         "setting_unit": "J/m2", "temperature": 300.0, "source": "table easyplane-50nm",
+        "study": "easyplane-50nm",
         "levels": law(np.linspace(0.4894e-3, 1.1273e-3, 16)), "points": {**points, **errors},
         "curve": law(np.linspace(0.4894e-3, 1.1273e-3, 81)),
         "law": law(np.linspace(0.4894e-3, 1.1273e-3, 81)),

@@ -123,6 +123,7 @@ def test_the_page_tells_what_programming_took_and_left(results):
     for told in ("15.6", "pillars 9.4", "tracks 6.2", "2.10\u00a0%", "3 gave up", "63\u00a0pJ",
                  "Loops that gave up: 2 attempts exhausted; 3 dead gate.",
                  "Programming the chip costs 41\u00a0nJ and takes 21\u00a0ms",
-                 "adds 41\u00a0fJ to each"):  # fmt: skip
+                 "adds 41\u00a0fJ to each",
+                 "`bayespin characterize easyplane-50nm` simulates"):  # fmt: skip
         assert told in page, told
     assert "beyond the device" not in page  # none of them

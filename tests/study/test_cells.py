@@ -97,6 +97,8 @@ def test_the_device_is_the_pillar_at_its_levels_and_between():
         assert told[part]["sigma"] == wanted.deviation.tolist()
         assert told[part]["tau"] == wanted.correlation_time.tolist()
     assert told["temperature"] == 300.0
+    assert told["study"] == "easyplane-50nm"
+    assert cells.device(replace(PRESET, preset="mine"))["study"] is None
     assert cells.device(replace(PRESET, cell=SAMPLER)) is None
 
 

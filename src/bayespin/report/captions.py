@@ -33,6 +33,10 @@ DEVICE: Final = (
     "read averages over its window, so slow levels keep more of their spread than fast ones. "
     "Numbers from {source}."
 )
+ANEW: Final = (
+    " `bayespin characterize {study}` simulates the device anew and makes its page: histogram and "
+    "Q–Q plot of its looks, their autocorrelation, where the closed forms hold."
+)
 HELD: Final = (
     "Where a weight lies inside the frame, the cell holds its σ to half a level and its μ to the "
     "error of writing. Beyond the dashed line the cell's Gaussian differs from the trained one by "

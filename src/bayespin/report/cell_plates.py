@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from bayespin.report.captions import DEVICE, HELD, LEVELS
+from bayespin.report.captions import ANEW, DEVICE, HELD, LEVELS
 from bayespin.report.cell_figures import (
     QUANTITIES,
     device_curve,
@@ -52,6 +52,8 @@ def device_plate(results: Mapping[str, Any]) -> Plate | None:
         marks.append(Mark(kind="line", role="muted", label="closed form", line="--"))
     caption = DEVICE.replace("{source}", str(device.get("source") or "closed forms"))
     caption = caption.replace("{temperature}", figures(device.get("temperature")))
+    if device.get("study"):
+        caption += ANEW.replace("{study}", str(device["study"]))
     return Plate(name="device", caption=caption, marks=tuple(marks), panels=tuple(panels))
 
 

@@ -13,6 +13,7 @@ from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.device.stochastic import ReadPoint, StochasticDevice
 from bayespin.device.table import SpreadTable
 from bayespin.device.tabulated import TabulatedDevice
+from bayespin.load import resource_names
 from bayespin.network.models import Network
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.shapes import Float, Tensor
@@ -93,7 +94,7 @@ def device(chip: Accelerator) -> dict[str, Any] | None:
 
     Instantaneous, at the programming temperature and without a voltage: at the levels and between;
     for a pillar that is a table also the rows of the nearest temperature and, where the preset has
-    one, the closed form that the table stands in for.
+    one, the closed form that the table stands in for. `study` names what characterises it anew.
     """
     cell = chip.cell
     if not isinstance(cell, BitCell):
@@ -110,6 +111,7 @@ def device(chip: Accelerator) -> dict[str, Any] | None:
         "curve": _sampled(pillar, between, at),
         "law": None,
         "points": None,
+        "study": chip.preset if chip.preset in resource_names("characterisations") else None,
     }
     if isinstance(pillar, TabulatedDevice):
         law, unit = pillar.law, pillar.table.setting_unit

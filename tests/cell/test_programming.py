@@ -86,7 +86,8 @@ def test_conductances_by_hand():
 def means_converge_to_what_is_wanted():
     """Verified cells: uniform in ± t, and the verification's own error; mismatch is 12 times t."""
     rules, count = STILL.programming, 4000
-    done = programmed(column(weights(count), 0.03))
+    track = replace(STILL.track, notch_spread=0.1, cycle_spread=0.1)
+    done = programmed(column(weights(count), 0.03), replace(STILL, track=track))
     met = done.state["wall_outcome"] == wall_loop.VERIFIED
     error = (done.cells.mean / STILL.full_scale).flatten() - weights(count).double()
     blur = (done.cells.deviation / STILL.full_scale).flatten().square() + NOISE**2

@@ -37,6 +37,7 @@ from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.device.table import shipped_table
 from bayespin.device.tabulated import TabulatedDevice
 from bayespin.load import build, read_resource
+from bayespin.numerics.parallel import in_order
 from bayespin.physics import transport
 from bayespin.rng import Key
 from bayespin.shapes import Float, Tensor
@@ -210,14 +211,20 @@ class BitCell:
             gain: integrator gain g of the pillar pair.
             key: the chip: the same key makes the same devices and the same errors.
         """
+        workers = torch.get_num_threads()
+        # From a pool, so that torch itself takes one thread: passes over all cells are bound by
+        # memory, and threads that wait for each other make them ten times slower on a busy machine.
+        one = in_order(lambda w: self._program(w, gain, key, workers), [wanted], max(workers, 2))
+        (found,) = one
+        return found
+
+    def _program(self, wanted: WantedCells, gain: float, key: Key, workers: int) -> Programmed:
         levels = self.sigma_levels(gain, self.environment.programming_temperature)
         chosen = sigma_level(wanted.sigma, levels, wanted.read_noise)
         spread = (levels / (gain * 2**0.5))[chosen]
         bench, cost = self.bench(gain), self._read_cost()
         targets = ledger.Targets.of(wanted, spread)
-        written = programming.write(
-            targets.mean, targets.spread, bench, key, torch.get_num_threads()
-        )
+        written = programming.write(targets.mean, targets.spread, bench, key, workers)
         state = {**state_of(written), "shape": torch.tensor(wanted.mean.shape)}
         return Programmed(
             cells=self.in_use(state, gain, Use(temperature=self.environment.use_temperature)),

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from bayespin.cell.bit_cell import BitCell, CellLayout
+from bayespin.device.table import with_table
 from bayespin.load import InputError, fingerprint, read_resource
 
 CELL = BitCell.preset()
 TRACK = CELL.track
-PRESET_HASH = "3b4a82a93dda"
+PRESET_HASH = "d9235965b6ce"
 
 K_B, Q, MU0, GAMMA = 1.380649e-23, 1.602176634e-19, 1.25663706e-6, 1.76085963e11
 TMR = 1.5 / (1 + (0.1 / 0.5) ** 2)
@@ -35,7 +36,7 @@ def spread_by_hand(field, temperature=300, window=10e-9):
 
 def test_preset_is_frozen():
     """Changing any value of the preset changes every published number: it must be deliberate."""
-    content = read_resource("presets", "easyplane-50nm")
+    content = with_table(read_resource("presets", "easyplane-50nm"))
     assert fingerprint(content)[:12] == PRESET_HASH
     warmer = {**content, "environment": {**content["environment"], "use_temperature": "321 K"}}
     assert fingerprint(warmer)[:12] != PRESET_HASH

@@ -8,12 +8,12 @@ import torch
 
 from bayespin.cell import bit_cell
 from bayespin.cell.bit_cell import BitCell
-from bayespin.device import table
+from bayespin.device import presets, table
 from bayespin.device.stochastic import ReadPoint
 from bayespin.device.table import SpreadTable, with_table
 from bayespin.load import InputError, fingerprint, read_resource
 
-LAW = BitCell.preset().pillar
+LAW = presets.junction()
 
 
 def rows(factor: float) -> SpreadTable:

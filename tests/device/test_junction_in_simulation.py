@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bayespin.device import presets
 from bayespin.device import stochastic_mtj as device
-from bayespin.load import build, read_resource
 from bayespin.numerics.stochastic import keyed_step_noise
 from bayespin.physics import free_layer as free
 from bayespin.physics import macrospin, relaxation
@@ -16,11 +16,7 @@ from bayespin.physics.spin_torque import SpinTorque
 from bayespin.rng import Key
 from tests.statistical.check import mean_is, variance_is
 
-CONTENT = read_resource("presets", "easyplane-50nm")["pillar"]
-PILLAR = replace(
-    build(device.StochasticMtj, {k: v for k, v in CONTENT.items() if k != "table"}, "preset"),
-    thermal=None,
-)
+PILLAR = replace(presets.junction(), thermal=None)
 
 
 def real(*values):

@@ -1,18 +1,18 @@
 """The reference preset, derived again: every number of physics.md §9 that follows from others."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from bayespin.device import domain_wall_mtj, stochastic_mtj
+from bayespin.device import domain_wall_mtj, presets, stochastic_mtj
 from bayespin.device.domain_wall_mtj import DomainWallMtj
-from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.load import build, read_resource
 from bayespin.physics import equilibrium, transport
 
 PRESET = read_resource("presets", "easyplane-50nm")
-PILLAR = build(StochasticMtj, PRESET["pillar"], "preset")
+PILLAR = presets.junction()
 TRACK = build(DomainWallMtj, PRESET["track"], "preset")
 LEVELS = stochastic_mtj.level_anisotropies(PILLAR)
 GAIN = 4
@@ -99,7 +99,6 @@ def test_every_section_says_where_its_values_come_from():
 
 def test_a_wrong_thickness_would_be_noticed():
     """The numbers above pin the geometry: 5 % of thickness moves the field at the cap by 60 %."""
-    content = {**PRESET["pillar"], "layer": {**PRESET["pillar"]["layer"], "thickness": "2.31 nm"}}
-    other = build(StochasticMtj, content, "preset")
+    other = replace(PILLAR, layer=replace(PILLAR.layer, thickness=2.31e-9))
     fields = stochastic_mtj.easy_plane_field(other, stochastic_mtj.level_anisotropies(other))
     assert ends(fields) != pytest.approx([0.020, 0.600], rel=3e-3)

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bayespin.cell.bit_cell import BitCell
-from bayespin.device import stochastic_mtj
+from bayespin.device import presets, stochastic_mtj
 from bayespin.device.stochastic import ReadPoint, StochasticDevice
 from bayespin.device.table import SpreadTable, parse_table, read_table, text_of, write_table
 from bayespin.device.tabulated import TabulatedDevice, column_at, interpolation_error
@@ -15,7 +14,7 @@ from bayespin.load import InputError
 
 HEADER = "setting,mean,sigma,tau,temperature"
 ROWS = ("1,4e-6,2e-7,1e-8,300", "2,4e-6,1.5e-7,6e-9,300", "3,4e-6,1e-7,3e-9,300")
-LAW = BitCell.preset().pillar
+LAW = presets.junction()
 AMPLITUDE = stochastic_mtj.conductance_amplitude(LAW)
 
 

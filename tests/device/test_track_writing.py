@@ -21,7 +21,7 @@ NONE = torch.zeros(1, dtype=torch.float64)
 FOUND = RowCalibration(
     track=WallTrack(
         wall_width=3.9368e-9, saturation_magnetisation=0.795e6, cross_section=80e-18,
-        damping=0.05, hard_axis=-0.03744, dmi=0.09467,
+        damping=0.1, hard_axis=-0.03744, dmi=0.09467,
     ),
     pitch=15e-9, depth=3.57536e-18, width=10.0843e-9, barrier=2.587e-19,
     depinning_field=0.3397, misfit=0.238,
@@ -43,12 +43,14 @@ def test_levels_are_held_for_ten_years_at_320_kelvin_not_at_358():
     assert 0.1 * year < TRACK.retention_time(358.0) < 10 * year
 
 
-def test_the_own_pulse_moves_walls_by_one_notch_both_ways():
-    """24 walls of 24 at 300 K, forth and back; half the current moves none."""
+def test_a_short_strong_pulse_moves_rigid_walls_by_one_notch_both_ways():
+    """24 walls of 24 at 300 K, forth and back; half the current moves none.
+
+    Films need more time than rigid walls, so that the track's own pulse is longer and weaker.
+    """
     wall = track_writing.wall_track(TRACK, FOUND, notches=5)
-    density = torch.tensor([1.0, -1.0, 0.5], dtype=torch.float64) * TRACK.write.current_density
-    widths = torch.full_like(density, TRACK.pulse_time)
-    pulses = track_writing.spin_orbit_pulses(TRACK, density, widths)
+    density = torch.tensor([3e12, -3e12, 1.5e12], dtype=torch.float64)
+    pulses = track_writing.spin_orbit_pulses(TRACK, density, torch.full_like(density, 0.26e-9))
     pulses = replace(pulses, lead=0.1e-9, settle=0.8e-9)
     found = write_statistics(wall, pulses, 300.0, 24, Key.root(2))
     assert found.single.tolist() == [1, 1, 0]
@@ -58,8 +60,8 @@ def test_the_own_pulse_moves_walls_by_one_notch_both_ways():
 
 
 def test_heating_by_hand():
-    """8.3e-7 Ωm (3e12 A/m²)² 0.26 ns/2.6 MJ/(m³K) = 747 K."""
-    assert track_writing.adiabatic_heating(TRACK) == pytest.approx(747.0, rel=1e-3)
+    """8.3e-7 Ωm (2.7e12 A/m²)² 0.38 ns/2.6 MJ/(m³K) = 884 K."""
+    assert track_writing.adiabatic_heating(TRACK) == pytest.approx(884.3, rel=1e-3)
 
 
 def test_a_section_has_the_notches_of_the_track():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import GaussianCell, held_sigma
 from bayespin.chip.accelerator import Accelerator
-from bayespin.device.stochastic_mtj import StochasticMtj
+from bayespin.device import presets
 from bayespin.load import build, read_resource
 from bayespin.network.training import Recipe
 from bayespin.nn.mean_field import SigmaWindow
@@ -190,11 +190,8 @@ class Hardware:
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
         layout = {"rows": self.rows, "outputs_per_adc": self.outputs_per_adc}
         if self.pillar_diameter is not None:
-            if not isinstance(pillar, StochasticMtj):
-                raise ValueError(
-                    "`diameter` must be left out where a table describes the pillar, but is given."
-                )
-            pillar = replace(pillar, layer=replace(pillar.layer, diameter=self.pillar_diameter))
+            law = presets.junction(self.preset)  # a table holds for the disk it was made with
+            pillar = replace(law, layer=replace(law.layer, diameter=self.pillar_diameter))
         cell = replace(
             cell,
             pillar=pillar,

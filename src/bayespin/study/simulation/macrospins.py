@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from bayespin.device.stochastic_mtj import StochasticMtj, anisotropy_shift, level_anisotropies
-from bayespin.load import build, read_resource
+from bayespin.device import presets
+from bayespin.device.stochastic_mtj import anisotropy_shift, level_anisotropies
 from bayespin.numerics.quadrature import LogDensity, cumulative, gauss_legendre, shape
 from bayespin.physics import free_layer, relaxation
 from bayespin.physics.drive import largest
@@ -54,8 +54,7 @@ class FreeLayers:
             InputError: no such preset.
             ValueError: an impossible change.
         """
-        content = read_resource("presets", chosen.preset)["pillar"]
-        pillar = build(StochasticMtj, content, f"preset {chosen.preset}")
+        pillar = presets.junction(chosen.preset)
         names = ("saturation_magnetisation", "diameter", "thickness", "damping")
         given = {name: getattr(chosen, name) for name in names}
         layer = replace(pillar.layer, **{n: v for n, v in given.items() if v is not None})

@@ -1,18 +1,30 @@
 """People's own devices: a CSV becomes a device, with a report of the fit beside it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from bayespin.device.fit import CompactFit, Orientation, describe, fit_compact
+from bayespin.device import presets
+from bayespin.device.fit import CompactFit, Junction, Orientation, describe, fit_compact
 from bayespin.device.stochastic import Gate
 from bayespin.device.table import SpreadTable, read_table
 from bayespin.device.tabulated import TabulatedDevice, interpolation_error
+from bayespin.load import InputError
+from bayespin.physics.free_layer import ThermalLaw
+from bayespin.units import parse
 
-ASSUMED_GATE = Gate(
-    kind="non-volatile", step_error=0.1, resolution=2e-3, pulse_energy=2.4e-15, pulse_time=1e-7,
-    endurance=1e9, drift_per_decade=1e-3,
-)  # fmt: skip
-"""That of the preset easyplane-50nm: assumed, confidence low."""
+ASSUMED_FROM: Final = "easyplane-50nm"
+"""Preset whose gate a device has that names none: assumed, confidence low."""
+_UNITS: Final = {
+    "amplitude": "S", "damping": "1", "bloch_temperature": "K", "anisotropy_exponent": "1",
+}  # fmt: skip
+"""What a table may say of its junction in lines `# key: value`."""
+
+
+def assumed_gate() -> Gate:
+    """Return the gate of the preset `ASSUMED_FROM`."""
+    return presets.junction(ASSUMED_FROM).gate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +39,7 @@ class Measured:
     """Bound on the relative error of interpolated σ."""
     tau_error: float
     gate_assumed: bool
-    """The gate is `ASSUMED_GATE`, not the user's."""
+    """The gate is `assumed_gate`, not the user's."""
 
     @property
     def table(self) -> SpreadTable:
@@ -44,11 +56,16 @@ class Measured:
             f"Between rows: sigma within {self.sigma_error:.2%}, tau within {self.tau_error:.2%}",
         ]
         if self.gate_assumed:
-            lines.append("Gate: assumed, that of easyplane-50nm; give `gate` for your own")
+            lines.append(f"Gate: assumed, that of {ASSUMED_FROM}; give `gate` for your own")
         if self.fit is None:
             lines.append("No fit: give `tmr`, which tells conductance from the moment's projection")
         else:
             lines.append(describe(self.fit))
+            if len(kelvins) > 1 and self.fit.junction.thermal is None:
+                lines.append(
+                    "No law of temperature: for settings K_i, say `# bloch_temperature: 1120 K` "
+                    "and `# anisotropy_exponent: 2.16` in the file"
+                )
         return "\n".join(lines)
 
 
@@ -59,42 +76,87 @@ def measured_device(
     gate: Gate | None = None,
     levels: int = 16,
     moment: float | None = None,
-    orientation: Orientation = "easy-plane",
+    orientation: Orientation | None = None,
 ) -> Measured:
     """Return the device that a CSV describes, with the compact model fitted to it.
 
-    A = ⟨G⟩ TMR/(TMR + 2), the conductance per unit of u, from the mean of the column `mean`.
+    A = ⟨G⟩ TMR/(TMR + 2), the conductance per unit of u, from the mean of the column `mean`;
+    without `tmr` the file's line `# amplitude`. For the fit the lines `# orientation`, `# damping`,
+    `# bloch_temperature` and `# anisotropy_exponent` are read as well, as `bayespin characterize`
+    writes them.
 
     Args:
         path: the CSV, see `device.table`.
         tmr: (G_P − G_AP)/G_AP as a fraction at the voltage of the measurement; for the fit and the
             shift by a stray field.
-        gate: how settings are written; without one `ASSUMED_GATE`.
+        gate: how settings are written; without one `assumed_gate`.
         levels: how many settings are programmed to.
         moment: M_s V in A m², for the shift by a stray field.
-        orientation: of the law that is fitted.
+        orientation: of the law that is fitted; the file's, or an easy plane.
 
     Raises:
-        InputError: the file is not such a table, or `tmr` is impossible for it.
+        InputError: the file is not such a table, or `tmr` or a line is impossible for it.
         ValueError: σ turns with the setting, or too few levels.
     """
     table = read_table(Path(path))
-    amplitude = None
+    told = {name: _told(table, name, path) for name in _UNITS}
+    amplitude = told["amplitude"]
     if tmr is not None:
         if not tmr > 0:
             raise ValueError(f"`tmr` must be positive, but is {tmr:g}.")
         amplitude = float(table.columns["mean"].mean()) * tmr / (tmr + 2)
     device = TabulatedDevice(
         table=table,
-        gate=ASSUMED_GATE if gate is None else gate,
+        gate=assumed_gate() if gate is None else gate,
         levels=levels,
         moment=moment,
         amplitude=amplitude,
     )
+    fit = None
+    if amplitude is not None:
+        turned = orientation or _orientation(table, path)
+        fit = fit_compact(table, _junction(amplitude, turned, told))
     return Measured(
         device=device,
-        fit=None if amplitude is None else fit_compact(table, amplitude, orientation),
+        fit=fit,
         sigma_error=interpolation_error(table, "sigma"),
         tau_error=interpolation_error(table, "tau"),
         gate_assumed=gate is None,
+    )
+
+
+def _told(table: SpreadTable, name: str, path: str | Path) -> float | None:
+    """Return a number of the lines `# key: value`, or nothing."""
+    text = table.metadata.get(name)
+    if text is None:
+        return None
+    try:
+        return float(text) if _UNITS[name] == "1" else parse(text, _UNITS[name])
+    except ValueError:
+        unit = "" if _UNITS[name] == "1" else f" with a unit such as {_UNITS[name]}"
+        raise InputError(
+            f"File `{path}`: the line `# {name}` must be a number{unit}, but is {text!r}; mend or "
+            f"remove it."
+        ) from None
+
+
+def _orientation(table: SpreadTable, path: str | Path) -> Orientation:
+    told = table.metadata.get("orientation", "easy-plane")
+    if told == "easy-plane" or told == "perpendicular":
+        return told
+    raise InputError(
+        f"File `{path}`: the line `# orientation` must be easy-plane or perpendicular, but is "
+        f"{told!r}; mend or remove it."
+    )
+
+
+def _junction(
+    amplitude: float, orientation: Orientation, told: Mapping[str, float | None]
+) -> Junction:
+    bloch, exponent = told["bloch_temperature"], told["anisotropy_exponent"]
+    law = None
+    if bloch is not None and exponent is not None:
+        law = ThermalLaw(bloch_temperature=bloch, anisotropy_exponent=exponent)
+    return Junction(
+        amplitude=amplitude, orientation=orientation, damping=told["damping"], thermal=law
     )

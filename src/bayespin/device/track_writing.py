@@ -35,9 +35,7 @@ def section(track: DomainWallMtj, notches: int, cell: float) -> tuple[Film, floa
         length=2 * half,
         width=track.width,
         notches=tuple(
-            Notch(
-                position=place, depth=track.notch_depth, width=track.notch_width, edges="lower"
-            )
+            Notch(position=place, depth=track.notch_depth, width=track.notch_width, edges="lower")
             for place in places
         ),
     )

@@ -90,6 +90,30 @@ def out_of_round(axes: Axes, rows: Sequence[Row], window: int) -> Axes:
     return _field_axis(axes)
 
 
+def fit_residuals(axes: Axes, left: Sequence[Row], name: str) -> Axes:
+    """Draw what the compact model leaves of σ or τ against Δ, in standard errors.
+
+    Args:
+        axes: where to draw.
+        left: the fit's `residuals`.
+        name: "sigma" or "tau".
+    """
+    kelvins = list(dict.fromkeys(row["temperature"] for row in left))
+    for role, kelvin in zip(ROLES, kelvins, strict=False):
+        own = [r for r in left if r["temperature"] == kelvin and r[name] is not None]
+        axes.plot(
+            [row["stability"] for row in own], [row[name] for row in own], color=colour(role),
+            linestyle="none", marker="o", markersize=3.5,
+        )  # fmt: skip
+    axes.axhline(0, color=colour("ink"), linewidth=1, zorder=1)
+    for limit in (-4, 4):
+        axes.axhline(limit, color=colour("muted"), linewidth=1, linestyle="--", zorder=1)
+    axes.set(xscale="log", xlabel="stability factor Δ (1)", ylabel="off the model (errors)")
+    plain_ticks(axes.xaxis)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    return axes
+
+
 def film_ratio(axes: Axes, films: Sequence[Row], name: str) -> Axes:
     """Draw a statistic of whole films over the macrospin's against B_k, bars of two errors.
 

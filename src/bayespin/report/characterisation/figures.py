@@ -134,7 +134,7 @@ def _read_law(row: Row, windows: np.ndarray) -> np.ndarray:
         return laws["std"] * relaxation.window_factor(fine / laws["slowest_time"]).numpy()
     time, turning, stability = (
         torch.tensor(one, dtype=torch.float64)
-        for one in (laws["linear_time"], 2 * math.pi * laws["frequency"], row["stability"])
+        for one in (laws["linear_time"], 2 * math.pi * laws["linear_frequency"], row["stability"])
     )
     factors = [
         float(relaxation.dephasing_window_factor(one, time, turning, stability))

@@ -10,6 +10,7 @@ from bayespin.report.characterisation import figures as drawn
 from bayespin.report.characterisation import words
 from bayespin.report.characterisation.comparisons import (
     film_ratio,
+    fit_residuals,
     legend_of_diameters,
     mean_shift,
     out_of_round,
@@ -228,10 +229,26 @@ def _law_section(results: Row) -> Section:
 
 
 def _fit_section(found: Row) -> Section:
+    left = found.get("residuals") or ()
+
+    def panel(name: str, title: str) -> Drawing:
+        def draw(figure: Figure) -> None:
+            fit_residuals(figure.add_subplot(), left, name)
+
+        return _drawing(f"fit-{name}", title, draw, alt=f"{title} against Δ.")
+
+    kelvins = list(dict.fromkeys(row["temperature"] for row in left))
+    marks = tuple(
+        Mark(kind="line", role=role, label=quantity(one, "K"), marker="o", line="none")
+        for role, one in zip(drawn.ROLES, kelvins, strict=False)
+    )
+    drawings = (panel("sigma", "Residuals of σ"), panel("tau", "Residuals of τ"))
+    group = Group(name="fit", caption=words.FIT, drawings=drawings, marks=marks)
     return Section(
         name="fit",
         title="The compact model",
         question="Three numbers for the whole table: do they hold?",
+        groups=(group,) if left else (),
         lines=tuple(words.fit_lines(found)),
         first="Parameter",
         caption="Weighted least squares of ln σ and ln τ",

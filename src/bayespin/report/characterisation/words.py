@@ -45,6 +45,11 @@ DISTURBANCES: Final = (
     "which moves K_i; spread of a read in a pillar with an anisotropy in the plane, over that of "
     "a round one."
 )
+FIT: Final = (
+    "What the compact model leaves of each row, in standard errors: ln σ and ln τ less the "
+    "model's. Dashed: 4 standard errors, beyond which a row is said to depart. One colour per "
+    "temperature."
+)
 FILM: Final = (
     "The same disk as cells coupled by exchange and stray field, with its own demagnetising field, "
     "over a macrospin of the same K_eff. 1: it moves as one. Bars of two standard errors."
@@ -152,12 +157,16 @@ def fit_lines(found: Row) -> list[Line]:
 
 
 def fit_sentence(found: Row) -> str:
-    """Say how well the compact model holds."""
+    """Say how well the compact model holds, and which τ it was not fitted to."""
     text = (
-        f"Δ(x) = (c0 + c1 x) · 300 K/T, σ = G0P² s(Δ), τ = τ_N/λ1(Δ). χ² "
+        f"Δ(x) = (c0 m² + c1 x mⁿ) · 300 K/T, σ = G0P² s(Δ), τ = τ_N m (300 K/T)/λ1(Δ), m the "
+        f"magnetisation over that at 300 K, n the exponent of K_i, both the preset's. χ² "
         f"{decimals(found.get('chi_squared'), 1)} for {count(found.get('degrees'))} degrees of "
         f"freedom, probability {figures(found.get('probability'), 2)}"
     )
+    soft = sum(known(one["tau"]) is None for one in found.get("residuals") or ())
+    if soft:
+        text += f", without the τ of {count(soft)} rows too soft for the law of a precession"
     departing, rows = known(found.get("departing")), count(found.get("rows"))
     if departing:
         return f"{text}: it does not hold at {count(departing)} of {rows} rows of the table."
@@ -271,33 +280,52 @@ def tiles(results: Row) -> list[Tile]:
 
 
 def table(results: Row) -> Table:
-    """Return the table of the terminal: one line for each operating point of the table."""
+    """Return the table of the terminal: the settings at the first temperature, in 80 columns."""
     main = [row for row in results["rows"] if row["varied"] == "setting"]
-    many = len({row["temperature"] for row in main}) > 1
+    own = [row for row in main if row["temperature"] == main[0]["temperature"]]
     amplitude = results["device"]["amplitude"]
 
     def cells(row: Row) -> tuple[str, ...]:
-        temperature = (quantity(row["temperature"], "K"),) if many else ()
+        std, decay, laws = row["std"], row["decay_time"], row["laws"]
         return (
             f"{1e3 * row['setting']:.4f}",
-            *temperature,
             quantity(row["anisotropy_field"], "T"),
             figures(row["stability"]),
-            with_error(scaled(row["std"], amplitude), "S"),
-            decimals(row["std"]["value"] / row["laws"]["std"], 3),
-            with_error(row["decay_time"], "s"),
-            decimals((known(row["decay_time"]["value"]) or 0.0) / row["laws"]["slowest_time"], 2),
-            with_sign(row["excess_kurtosis"]),
+            quantity(scaled(std, amplitude)["value"], "S"),
+            _percent(std),
+            _over(std, laws["std"]),
+            quantity(decay["value"], "s"),
+            _percent(decay),
+            _over(decay, laws["slowest_time"]),
+            decimals(row["excess_kurtosis"]["value"], 2).replace("-", "−"),
         )
 
-    departing = [one["law"] for one in results.get("verdicts") or () if one["departing"]]
-    said = (f"Laws that depart somewhere: {', '.join(departing)}.",) if departing else ()
     return Table(
-        header=("K_i mJ/m2", *(("T",) if many else ()), "B_k", "Δ", "σ", "/law", "τ", "/law",
-                "exc. kurtosis"),
-        rows=tuple(map(cells, main)),
-        notes=("σ of the conductance at an instant; /law: over the closed form.", *said),
-    )  # fmt: skip
+        header=("K_i mJ/m2", "B_k", "Δ", "σ", "±", "/law", "τ", "±", "/law", "kurtosis"),
+        rows=tuple(map(cells, own)),
+        notes=tuple(_table_notes(results, len({row["temperature"] for row in main}))),
+    )
+
+
+def _percent(estimate: Any) -> str:
+    value, error = known(estimate["value"]), known(estimate["se"])
+    return MISSING if not value or error is None else f"{100 * error / value:.2f}%"
+
+
+def _over(estimate: Any, law: float) -> str:
+    value = known(estimate["value"])
+    return MISSING if value is None or not law else decimals(value / law, 3)
+
+
+def _table_notes(results: Row, kelvins: int) -> list[str]:
+    said = ["σ of the conductance at an instant; /law: over the closed form; excess kurtosis."]
+    if kelvins > 1:
+        first = quantity(results["rows"][0]["temperature"], "K")
+        said.append(f"At {first}; the other {kelvins - 1} temperatures are in table.csv.")
+    departing = [one["law"] for one in results.get("verdicts") or () if one["departing"]]
+    if departing:
+        said.append(f"Laws that depart somewhere: {', '.join(departing)}.")
+    return said
 
 
 def facts(results: Row) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import torch
 
 from bayespin.constants import BOLTZMANN
 from bayespin.numerics.quadrature import gauss_legendre, shape
-from bayespin.physics import relaxation, stack
+from bayespin.physics import precession, relaxation, stack
 from bayespin.physics.equilibrium import distance_to_normal
 from bayespin.physics.stack import StackPoints
 from bayespin.shapes import Float, Tensor
@@ -29,8 +29,10 @@ class Laws:
     """(1 + α²)/(αγB_k), s."""
     slowest_time: Float[Tensor, " points"]
     """Easy plane: of the slowest mode of the Fokker-Planck equation, round and without a field.
-    Perpendicular: of the envelope of a precession that dephases. s."""
+    Perpendicular: of the damped cosine nearest to a precession that dephases. s."""
     frequency: Float[Tensor, " points"]
+    """Of that damped cosine, Hz; 0 for an easy plane."""
+    linear_frequency: Float[Tensor, " points"]
     """γB_k/(2π(1 + α²)) of a perpendicular layer, Hz; 0 for an easy plane."""
     read_std: Float[Tensor, "points windows"]
     """s times the window factor of an exponential, or of a precession."""
@@ -45,13 +47,13 @@ def laws_of(points: StackPoints, windows: tuple[float, ...]) -> Laws:
     density = stack.log_density(points)
     law = shape(gauss_legendre(density, *stack.interval(points), 400))
     linear = relaxation.correlation_time(points.layer.damping, points.anisotropy_field)
-    frequency = torch.zeros_like(linear)
+    frequency = turning = torch.zeros_like(linear)
     slowest = points.diffusion_time / relaxation.easy_plane_rate(points.stability)
     if points.orientation == "perpendicular":
         turning = relaxation.precession_frequency(points.anisotropy_field)
-        frequency = turning / (1 + points.layer.damping**2)
-        omega = 2 * math.pi * frequency
-        slowest = relaxation.precession_memory(linear, omega, points.stability)
+        turning = turning / (1 + points.layer.damping**2)
+        omega = 2 * math.pi * turning
+        slowest, frequency = precession.fitted_precession(linear, omega, points.stability)
     return Laws(
         mean=law.mean,
         std=law.std,
@@ -61,6 +63,7 @@ def laws_of(points: StackPoints, windows: tuple[float, ...]) -> Laws:
         linear_time=linear,
         slowest_time=slowest,
         frequency=frequency,
+        linear_frequency=turning,
         read_std=law.std[:, None] * _window_factors(points, windows, law.std),
     )
 

@@ -6,13 +6,13 @@ import torch
 
 from bayespin import load
 from bayespin.device import stochastic_mtj
-from bayespin.device.fit import CompactFit, fit_compact
 from bayespin.device.table import write_table
 from bayespin.physics.characterisation import Sampling, characterise
 from bayespin.physics.characterised import Characterised
 from bayespin.physics.sampling import Distance, Estimate
 from bayespin.shapes import Tensor
 from bayespin.study.bench import Bench
+from bayespin.study.characterisation.compact import compact_model
 from bayespin.study.characterisation.film import film_rows
 from bayespin.study.characterisation.laws import Laws, laws_of
 from bayespin.study.characterisation.points import Point, Sweeps
@@ -120,7 +120,7 @@ class PillarModel:
             **alone,
             "verdicts": verdicts(rows, self.windows, self.sweeps.orientation),
             "gaussian": gaussian_reach(rows),
-            "fit": fitted(fit_compact(table, rows[0]["amplitude"], self.sweeps.orientation)),
+            "fit": compact_model(table, rows, self.sweeps.pillar),
             "film": None if film is None else self._film(film, bench),
         }
 
@@ -140,9 +140,21 @@ class PillarModel:
             "run": bench.folder.final.name,
             "orientation": self.sweeps.orientation,
             "amplitude": f"{self._electrical(point)['amplitude']:.6g} S",
+            "damping": f"{self.sweeps.pillar.layer.damping:g}",
+            **self._thermal,
             "voltage": f"{point.read_voltage:g} V",
             "stray_field": f"{point.stray_field:g} T",
             "window": "0 s",
+        }
+
+    @property
+    def _thermal(self) -> dict[str, str]:
+        law = self.sweeps.pillar.thermal
+        if law is None:
+            return {}
+        return {
+            "bloch_temperature": f"{law.bloch_temperature:g} K",
+            "anisotropy_exponent": f"{law.anisotropy_exponent:g}",
         }
 
     @property
@@ -159,25 +171,6 @@ class PillarModel:
         key = bench.key.child("macrospins")
         found = characterise(self.sweeps.stack, self.sampling, key, execution)
         return {"rows": self.rows(found), "probabilities": found.probabilities.tolist()}
-
-
-def fitted(found: CompactFit) -> dict[str, Any]:
-    """Return the compact model in plain numbers, in SI."""
-    parts = {
-        name: {"value": one.value, "se": one.standard_error}
-        for name, one in (
-            ("intercept", found.intercept),
-            ("slope", found.slope),
-            ("diffusion_time", found.diffusion_time),
-        )
-    }
-    return parts | {
-        "chi_squared": number(found.chi_squared),
-        "degrees": found.degrees,
-        "probability": number(found.probability),
-        "rows": len(found.holds),
-        "departing": int((~found.holds).sum()),
-    }
 
 
 def measured(found: Characterised, place: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The table of a characterised pillar, with error bars: mean and sigma of the conductance."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -45,3 +46,21 @@ def table_of(rows: Sequence[Row], origin: Mapping[str, str]) -> SpreadTable:
         for name, of in _COLUMNS.items()
     }
     return SpreadTable(columns=columns, metadata=origin)
+
+
+def of_projection(table: SpreadTable, rows: Sequence[Row]) -> SpreadTable:
+    """Return the same table with σ and its error of u instead of the conductance.
+
+    Symbols: `rows` the operating points, whose amplitudes G0P² (S) may differ with a held voltage.
+    """
+    places = {
+        (row["temperature"], row["setting"]): row["amplitude"]
+        for row in rows
+        if row["varied"] == "setting"
+    }
+    keys = zip(
+        table.columns["temperature"].tolist(), table.columns["setting"].tolist(), strict=True
+    )
+    amplitude = torch.tensor([places[key] for key in keys], dtype=torch.float64)
+    own = {name: table.columns[name] / amplitude for name in ("sigma", "sigma_error")}
+    return replace(table, columns={**table.columns, **own})

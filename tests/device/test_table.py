@@ -6,10 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bayespin.cell.bit_cell import BitCell
 from bayespin.device import presets, stochastic_mtj
 from bayespin.device.stochastic import ReadPoint, StochasticDevice
 from bayespin.device.table import SpreadTable, parse_table, read_table, text_of, write_table
-from bayespin.device.tabulated import TabulatedDevice, column_at, interpolation_error
+from bayespin.device.tabulated import (
+    TabulatedDevice,
+    column_at,
+    continuation_error,
+    interpolation_error,
+)
 from bayespin.load import InputError
 
 HEADER = "setting,mean,sigma,tau,temperature"
@@ -107,6 +113,65 @@ def test_interpolation_over_temperature_stays_within_its_bound():
         assert worst <= interpolation_error(table, "sigma")
 
 
+def rows_up_to(high: float, nodes: int) -> SpreadTable:
+    law = replace(LAW, anisotropy_high=high, levels=nodes)
+    found = law.fluctuation(law.level_settings(), ReadPoint(temperature=300.0, window=0.0))
+    columns = {
+        "setting": law.level_settings(),
+        "mean": found.mean,
+        "sigma": found.deviation,
+        "tau": found.correlation_time,
+        "temperature": torch.full((nodes,), 300.0),
+    }
+    return SpreadTable(columns=columns, metadata={"setting_unit": "J/m2"})
+
+
+def strayed(table: SpreadTable, name: str) -> float:
+    """Relative error a tenth of the range beyond either end, against the law."""
+    ends = table.settings[[0, -1]]
+    room = 0.0999 * (ends[1] - ends[0])
+    places = torch.stack([ends[0] - room, ends[1] + room])
+    truth = LAW.fluctuation(places, ReadPoint(temperature=300.0, window=0.0))
+    truth = truth.deviation if name == "sigma" else truth.correlation_time
+    missed = (column_at(table, name, places, 300.0) / truth).log().abs()
+    return float(torch.expm1(missed.max()))
+
+
+@pytest.mark.parametrize("high, nodes", [(0.8e-3, 8), (0.9e-3, 8), (0.9e-3, 16), (1e-3, 8)])
+@pytest.mark.parametrize("name", ["sigma", "tau"])
+def test_beyond_the_settings_curves_stray_as_foretold_far_from_compensation(high, nodes, name):
+    table = rows_up_to(high, nodes)
+    assert strayed(table, name) <= continuation_error(table, name)
+    assert continuation_error(table, name) < 0.3
+
+
+def test_beyond_a_table_that_ends_at_compensation_nothing_is_promised():
+    table = rows_up_to(LAW.anisotropy_high, 16)
+    assert strayed(table, "sigma") > continuation_error(table, "sigma") > 0.3
+    far = table.settings[-1:] + 0.1 * (table.settings[-1] - table.settings[0])
+    once, twice = (column_at(table, "sigma", place, 300.0) for place in (far, 2 * far))
+    assert torch.equal(once, twice)  # the curve is held from there on
+
+
+def test_a_precession_is_averaged_by_its_own_window_factor():
+    """σ_T of a damped cosine, by its double integral on a fine grid."""
+    time, hertz, window = 2e-9, 1.5e9, 1.7e-9
+    rows = "\n".join(f"{k},4e-6,{3 - k / 4}e-7,{time},300,{hertz}" for k in range(4))
+    found = device(parse_table(f"{HEADER},frequency\n{rows}", "mine"), levels=4)
+    places = torch.tensor([0.0, 1.5, 3.0], dtype=torch.float64)
+    at_once, averaged = (
+        found.fluctuation(places, ReadPoint(temperature=300.0, window=one)).deviation
+        for one in (0.0, window)
+    )
+    lags = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    memory = (-lags * window / time).exp() * (2 * torch.pi * hertz * window * lags).cos()
+    factor = float((2 * (1 - lags) * memory).mean().sqrt())
+    assert (averaged / at_once).tolist() == pytest.approx([factor] * 3, rel=1e-6)
+    plain = parse_table(f"{HEADER},frequency\n{rows.replace(f',{hertz}', ',0')}", "mine")
+    read = ReadPoint(temperature=300.0, window=window)
+    assert bool((device(plain, levels=4).fluctuation(places, read).deviation > averaged).all())
+
+
 def test_one_temperature_is_continued_as_a_root_and_not_far():
     table = law_table()
     settings = table.settings[3:5]
@@ -160,7 +225,7 @@ def test_a_spread_that_turns_is_refused():
 
 def test_a_cell_takes_a_table_for_its_pillar():
     table = law_table(32, (280.0, 300.0, 320.0, 340.0))
-    cell = BitCell.preset()
+    cell = replace(BitCell.preset(), pillar=LAW)
     other = replace(cell, pillar=device(table, law=LAW))
     for gain in cell.column_gains:
         assert other.sigma_window(gain, 1.0) == pytest.approx(

@@ -9,7 +9,7 @@ from bayespin.device import presets
 from bayespin.device.fit import CompactFit, Junction, Orientation, describe, fit_compact
 from bayespin.device.stochastic import Gate
 from bayespin.device.table import SpreadTable, read_table
-from bayespin.device.tabulated import TabulatedDevice, interpolation_error
+from bayespin.device.tabulated import TabulatedDevice, continuation_error, interpolation_error
 from bayespin.load import InputError
 from bayespin.physics.free_layer import ThermalLaw
 from bayespin.units import parse
@@ -50,10 +50,13 @@ class Measured:
         """Return in plain lines what the table holds, how well, and what was assumed."""
         table, unit = self.table, self.table.setting_unit
         settings, kelvins = table.settings, table.temperatures
+        beyond = [continuation_error(table, name) for name in ("sigma", "tau")]
         lines = [
             f"{len(settings)} settings, {float(settings[0]):.4g} to {float(settings[-1]):.4g} "
             f"{unit}; {float(kelvins[0]):g} to {float(kelvins[-1]):g} K",
             f"Between rows: sigma within {self.sigma_error:.2%}, tau within {self.tau_error:.2%}",
+            f"A tenth of the range beyond, foretold: sigma within {beyond[0]:.2%}, tau within "
+            f"{beyond[1]:.2%}",
         ]
         if self.gate_assumed:
             lines.append(f"Gate: assumed, that of {ASSUMED_FROM}; give `gate` for your own")

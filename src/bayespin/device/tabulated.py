@@ -186,7 +186,8 @@ def column_at(
     temperature T0: σ ∝ √(T/T0), the others constant.
 
     Source: Fritsch and Carlson (1980). Error: `interpolation_error`. Beyond the ends of the
-    settings a curve keeps its last slope for `SETTING_MARGIN` of the range, then its value.
+    settings a curve keeps its last slope for `SETTING_MARGIN` of the range, then its value: there
+    the error is foretold only, `continuation_error`.
     """
     logarithms = table.grid(name).log()
     curves = _over_settings(table.settings, logarithms, settings.double())
@@ -232,6 +233,24 @@ def interpolation_error(table: SpreadTable, name: str) -> float:
     steps = table.temperatures.log()
     along = _missed(steps, values.T, _straight)
     return float(np.expm1(over + along))
+
+
+def continuation_error(table: SpreadTable, name: str) -> float:
+    """Return how far a column strays beyond the settings, foretold: no bound.
+
+    The rows in the last tenth of the range at either end, at least one, are left out and foretold
+    from the others by the same straight line of ln y; the larger relative miss of the two ends.
+
+    As large as what is found beyond the table where the curve bends there as it does within. A
+    table that ends close to compensation, where σ and τ diverge, is off by more.
+    """
+    nodes, values = table.settings, table.grid(name).log()
+    worst = 0.0
+    for x, y in ((nodes, values), (-nodes.flip(0), values.flip(-1))):
+        kept = x <= x[-1] - SETTING_MARGIN * (x[-1] - x[0])
+        found = _over_settings(x[kept], y[..., kept], x[~kept]) if int(kept.sum()) > 1 else y[:, :1]
+        worst = max(worst, float((found - y[..., ~kept]).abs().max()))
+    return float(np.expm1(worst))
 
 
 def _straight(nodes: Tensor, values: Tensor, places: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bayespin.array.crossbar import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
+from bayespin.device import presets
 from bayespin.load import (
     InputError,
     build,
@@ -98,9 +99,11 @@ def toml(content, path=()):
 @pytest.mark.parametrize("name", resource_names("presets"))
 def test_preset_survives_file_and_back(name, tmp_path):
     cell = BitCell.preset(name)
-    path = tmp_path / "cell.toml"
-    path.write_text("\n".join(toml(dump(cell))), encoding="utf-8")
-    assert build(BitCell, read_toml(path), "file") == cell
+    parts = {one: getattr(cell, one) for one in cell.__dataclass_fields__ if one != "pillar"}
+    for part in (presets.junction(name), *parts.values()):
+        path = tmp_path / "part.toml"
+        path.write_text("\n".join(toml(dump(part))), encoding="utf-8")
+        assert build(type(part), read_toml(path), "file") == part
     layout = build(ArrayLayout, read_resource("presets", name)["array"], "file")
     assert build(ArrayLayout, dump(layout), "file") == layout
 

@@ -86,7 +86,10 @@ def test_conductances_by_hand():
 def means_converge_to_what_is_wanted():
     """Verified cells: uniform in ± t, and the verification's own error; mismatch is 12 times t."""
     rules, count = STILL.programming, 4000
-    track = replace(STILL.track, notch_spread=0.1, cycle_spread=0.1)
+    track = replace(
+        STILL.track, notch_spread=0.1, cycle_spread=0.1,
+        missed_step_probability=1e-3, double_step_probability=1e-3,
+    )  # fmt: skip
     done = programmed(column(weights(count), 0.03), replace(STILL, track=track))
     met = done.state["wall_outcome"] == wall_loop.VERIFIED
     error = (done.cells.mean / STILL.full_scale).flatten() - weights(count).double()
@@ -100,6 +103,27 @@ def means_converge_to_what_is_wanted():
 
 def test_means_converge_to_what_is_wanted_in_spite_of_mismatch_and_stray_field():
     means_converge_to_what_is_wanted()
+
+
+def misses_are_repaired():
+    """A fifth of the pulses fails, and costs pulses: the walls' own columns tell where they are."""
+    wanted, most = column(weights(2000), 0.03), {}
+    for missed in (1e-3, 0.19):
+        track = replace(STILL.track, missed_step_probability=missed, double_step_probability=0.04)
+        done = programmed(wanted, replace(STILL, track=track))
+        error = (done.cells.mean / STILL.full_scale - wanted.mean).flatten() * STEPS
+        most[missed] = float(error.square().mean().sqrt()), done.report.pulses["tracks"]
+    assert most[0.19][0] < 1.25 * most[1e-3][0]
+    assert most[0.19][1] > 1.2 * most[1e-3][1]
+
+
+def test_misses_are_repaired():
+    misses_are_repaired()
+
+
+def test_walls_lost_on_the_way_back_are_caught():
+    with patch.object(wall_loop, "MOST_RETURNS", 1), pytest.raises(AssertionError):
+        misses_are_repaired()
 
 
 def spreads_converge_to_the_tolerance():

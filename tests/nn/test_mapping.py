@@ -132,7 +132,9 @@ def better_cells() -> dict[str, BitCell]:
     finer = replace(layout, column_gains=(*layout.column_gains, 3.0, 6.0, 16.0))
     return {
         "finer track": replace(CELL, track=replace(track, levels=32)),
-        "more pillar levels": replace(CELL, pillar=replace(pillar, levels=31)),
+        "more pillar levels": replace(
+            CELL, pillar=replace(pillar, law=replace(pillar.law, levels=31))
+        ),
         "more gains": replace(CELL, cell=finer),
     }
 

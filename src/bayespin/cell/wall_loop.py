@@ -5,7 +5,8 @@ on this track, a little off its place, and a little elsewhere at every visit. Th
 both walls at the low end, brings their difference to the wanted one, and then raises both together:
 each pair of notches has the same difference, but other offsets, so walls reach means between the
 levels. When no pair of the sweep is within the tolerance, it goes back to the best one seen.
-The pillars stay in circuit, so their mismatch is corrected and their spread blurs every reading.
+Each column read by itself shows which notch its wall is in, so a train that went astray is known. The
+pillars stay in circuit, so their mismatch is corrected and their spread blurs every reading.
 """
 
 from dataclasses import dataclass
@@ -132,6 +133,8 @@ NOTCH, REST, BELIEVED, PAIR, PULSES, SCALE, STUCK_AT = range(7)
 """Rows of a front's walls: whole numbers are floats, so that no step converts them."""
 NEEDED, BLUR, BEST, RETURNS, HEATED = range(5)
 """Rows of a front's cells."""
+MOST_RETURNS = 6
+"""Trains that may go astray on the way back to the best pair."""
 
 
 class _Front:
@@ -173,7 +176,7 @@ class _Front:
         walls[:, NOTCH] = torch.where(moves, walls[:, NOTCH] + net, walls[:, NOTCH]).clamp_(0, top)
         walls[:, REST] = torch.where(moves, rest, walls[:, REST])
         walls[:, PULSES] += trains
-        walls[:, BELIEVED] = (walls[:, BELIEVED] + ask).clamp_(0, top)
+        walls[:, BELIEVED] = walls[:, NOTCH]  # each column by itself shows where its wall went
 
     def keep(self, going: Tensor) -> None:
         """Drop the cells that are done."""
@@ -240,7 +243,7 @@ def _next_move(front: _Front, error: Tensor, attempt: int) -> tuple[Tensor, Tens
         reason[unmet & ~ended] = EXHAUSTED
         ended = torch.ones_like(ended)
     back = pair - believed
-    away = (back != 0).any(0) & sweeping
+    away = (back != 0).any(0) & (cells[RETURNS] < MOST_RETURNS)
     back = torch.where(away, back, split)
     # Once back, only a whole step that went wrong is worth another pulse, and that not forever.
     going = unmet & (~ended | away | ((whole != 0) & (cells[RETURNS] < 3)))

@@ -32,7 +32,7 @@ _HEADER = re.compile(r"(\w+)\s*(?:\[([^\]]*)\])?$")
 FEWEST_SETTINGS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SpreadTable:
     """A grid of settings and temperatures, in rows that ascend in temperature, then in setting.
 
@@ -54,6 +54,13 @@ class SpreadTable:
         )
         ordered = {name: values.double()[order] for name, values in self.columns.items()}
         object.__setattr__(self, "columns", ordered)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both would be the same file: `text_of` is exact."""
+        return isinstance(other, SpreadTable) and text_of(self) == text_of(other)
+
+    def __hash__(self) -> int:
+        return hash(text_of(self))
 
     @property
     def settings(self) -> Float[Tensor, " settings"]:

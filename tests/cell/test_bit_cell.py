@@ -61,7 +61,8 @@ def test_pillar_conductances():
 def test_sigma_levels(gain):
     """16 fields from 0.6 T to 20 mT in equal ratios, and the shift of a read at full drive.
 
-    The table's levels have standard errors of 0.3 %. The voltage lowers K_i by ξV/t_MgO, so it adds 2ξV/(t_MgO t M_s) = 4.5 mT to every field.
+    The voltage lowers K_i by ξV/t_MgO, so it adds 2ξV/(t_MgO t M_s) = 4.5 mT to every field. The
+    table's levels have standard errors of 0.3 % in s and 1 % in τ.
     """
     shift = 2 * 60e-15 * 0.1 / (1.2e-9 * 2.2e-9 * 1e6)
     fields = [0.6 * (0.020 / 0.6) ** (level / 15) + shift for level in range(16)]

@@ -5,8 +5,8 @@ on this track, a little off its place, and a little elsewhere at every visit. Th
 both walls at the low end, brings their difference to the wanted one, and then raises both together:
 each pair of notches has the same difference, but other offsets, so walls reach means between the
 levels. When no pair of the sweep is within the tolerance, it goes back to the best one seen.
-Each column read by itself shows which notch its wall is in, so a train that went astray is known. The
-pillars stay in circuit, so their mismatch is corrected and their spread blurs every reading.
+Each column read by itself shows which notch its wall is in, so trains that go astray are noticed.
+The pillars stay in circuit: their mismatch is corrected and their spread blurs every reading.
 """
 
 from dataclasses import dataclass

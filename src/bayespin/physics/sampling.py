@@ -208,10 +208,11 @@ def ks_distance(
 ) -> Distance:
     """Return sup |F_n(x) − F(x)| between all values of a series and a law.
 
-    The resolution 1.36/√n_eff is the 95 % point of Kolmogorov's distribution. With n_eff that of
-    the mean it is on the safe side for a correlated series (indicators forget faster: by a factor
-    of 1.44 for an Ornstein-Uhlenbeck process), and for a law whose mean and standard deviation
-    were fitted to the same values (0.90/√n_eff there).
+    The resolution 1.36/√n_eff is the 95 % point of Kolmogorov's distribution. With n_eff the lesser
+    of those of the mean and the standard deviation it is on the safe side for a correlated series
+    (indicators forget faster than the mean: by a factor of 1.44 for an Ornstein-Uhlenbeck process),
+    for one that turns, whose mean is known a thousand times better than its spread, and for a law
+    whose mean and standard deviation were fitted to the same values (0.90/√n_eff there).
 
     Source: Massey (1951).
     """
@@ -262,7 +263,7 @@ def _of_point(series: Tensor, sound: Tensor, interval: float, law: Law | None) -
         raise ValueError("Every operating point must have a sound trajectory, but one has none.")
     kept = series if bool(sound.all()) else series[:, sound]
     mean, std, skewness, kurtosis = shape_estimates(kept)
-    worth = mean.effective_samples
+    worth = torch.minimum(mean.effective_samples, std.effective_samples)
     return Statistics(
         mean=mean,
         std=std,

@@ -93,7 +93,7 @@ def _table_section(rows: Sequence[Row]) -> Section:
         lines=tuple(words.table_lines(rows)),
         first="Setting",
         caption="Operating points of the table, with standard errors",
-        note=words.TABLE_NOTE,
+        note=words.table_note(rows),
     )
 
 

@@ -14,8 +14,8 @@ Row = Mapping[str, Any]
 TABLE: Final = (
     "Standard deviation and correlation time of u, the projection of the free layer on the "
     "reference, at an instant. Lines: Boltzmann's law, and the slowest mode of the Fokker-Planck "
-    "equation where it is known, otherwise the linearised time. Below: simulated over law − 1. "
-    "Bars of two standard errors; one colour per temperature."
+    "equation or, of a perpendicular layer, a precession that dephases. Below: simulated over law "
+    "− 1. Bars of two standard errors; one colour per temperature."
 )
 TABLE_NOTE: Final = (
     "σ of the conductance is G0 P² times the standard deviation of u, before any read window. τ: "
@@ -81,9 +81,9 @@ def _setting(row: Row) -> str:
 
 
 def table_lines(rows: Sequence[Row]) -> list[Line]:
-    """Return one line for each operating point of the table."""
-    own = [row for row in rows if row["varied"] == "setting"]
-    many = len({row["temperature"] for row in own}) > 1
+    """Return one line for each operating point of the table at its first temperature."""
+    main = [row for row in rows if row["varied"] == "setting"]
+    own = [row for row in main if row["temperature"] == main[0]["temperature"]]
     lines = []
     for row in own:
         laws = row["laws"]
@@ -99,9 +99,17 @@ def table_lines(rows: Sequence[Row]) -> list[Line]:
             Cell(column="KS to normal", value=decimals(row["normality"]["value"], 4),
                  below=(f"resolved {decimals(row['normality']['resolution'], 4)}",)),
         )  # fmt: skip
-        detail = quantity(row["temperature"], "K") if many else ""
-        lines.append(Line(name=_setting(row), role="", detail=detail, cells=cells))
+        lines.append(Line(name=_setting(row), role="", detail="", cells=cells))
     return lines
+
+
+def table_note(rows: Sequence[Row]) -> str:
+    """Return what is below the table: its columns, and where the other temperatures are."""
+    kelvins = list(dict.fromkeys(row["temperature"] for row in rows if row["varied"] == "setting"))
+    if len(kelvins) == 1:
+        return TABLE_NOTE
+    others = ", ".join(quantity(one, "K") for one in kelvins[1:])
+    return f"At {quantity(kelvins[0], 'K')}; {others} are in table.csv. {TABLE_NOTE}"
 
 
 def _frequency_cell(row: Row) -> tuple[Cell, ...]:

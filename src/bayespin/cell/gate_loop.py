@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from bayespin.cell.curves import DeviceCurves
+from bayespin.cell.masks import at, choose, number, places
 from bayespin.device.stochastic import Gate
 from bayespin.rng import Noise
 from bayespin.shapes import Bool, Float, Int, Tensor
@@ -90,7 +91,7 @@ def set_spreads(
         noise: of pulses and reads.
     """
     front = _Front.of(target, pillar, curves, rules)
-    end, counts = torch.empty(2, len(target)), torch.empty(2, len(target), dtype=torch.int16)
+    end, looks = torch.empty(2, len(target)), torch.empty(len(target), dtype=torch.int16)
     outcome = torch.empty(len(target), dtype=torch.int8)
     for attempt in range(rules.attempts):
         seen, found = front.verify(curves, rules, noise)
@@ -99,22 +100,29 @@ def set_spreads(
         asked = front.state + step
         # At its end already before the last pulse, and still asked to go beyond.
         beyond = front.at_end & ((asked <= 0) | (asked >= 1))
-        going = ~(met | beyond)
-        if attempt == rules.attempts - 1:
-            going = torch.zeros_like(going)
-        done = (~going).nonzero()[:, 0]
-        at = front.index[done]
-        end[:, at] = torch.stack([front.state[done], found[done]])
-        counts[0, at], counts[1, at] = attempt, attempt + 1
-        reason = torch.where(beyond, torch.where(step > 0, CAP, FLOOR), EXHAUSTED)
-        outcome[at] = torch.where(met, VERIFIED, reason)[done].to(torch.int8)
-        if len(done) == len(going):
+        stops = met | beyond if attempt < rules.attempts - 1 else torch.ones_like(met)
+        done = places(stops)
+        where = at(front.index, done)
+        end[0].scatter_(0, where, at(front.state, done))
+        end[1].scatter_(0, where, at(found, done))
+        looks.scatter_(0, where, attempt + 1)
+        reason = _reason(at(met, done), at(beyond, done), at(step, done))
+        outcome.scatter_(0, where, reason)
+        if len(done) == len(stops):
             break
-        front, step = front.kept(going.nonzero()[:, 0]), step[going]
+        left = places(~stops)
+        front, step = front.kept(left), at(step, left)
         front.pulse(_moves(step, gate, noise))
     outcome[pillar.dead & (outcome != VERIFIED)] = DEAD
-    return SetSpreads(coordinate=end[0], measured=end[1], pulses=counts[0],
-                      verifications=counts[1], outcome=outcome)  # fmt: skip
+    return SetSpreads(coordinate=end[0], measured=end[1], pulses=looks - 1,
+                      verifications=looks, outcome=outcome)  # fmt: skip
+
+
+def _reason(met: Tensor, beyond: Tensor, step: Tensor) -> Tensor:
+    """Return the outcome of pillars that are done."""
+    at_end = FLOOR + (CAP - FLOOR) * (step > 0).view(torch.int8)
+    failed = torch.where(beyond, at_end, EXHAUSTED)
+    return torch.where(met, VERIFIED, failed).to(torch.int8)
 
 
 @dataclass(kw_only=True)
@@ -134,6 +142,7 @@ class _Front:
     up: Tensor
     """Place of the stray field in the table; see `DeviceCurves.places`."""
     dead: Tensor
+    """1 for a dead gate, else 0."""
 
     @classmethod
     def of(
@@ -149,17 +158,17 @@ class _Front:
             scale=pillar.scale,
             row=row,
             up=up,
-            dead=pillar.dead,
+            dead=number(pillar.dead),
         )
 
     def kept(self, left: Tensor) -> "_Front":
         """Return the pillars at these places of the front."""
-        return _Front(**{name: getattr(self, name)[left] for name in self.__dataclass_fields__})
+        return _Front(**{name: at(getattr(self, name), left) for name in self.__dataclass_fields__})
 
     def pulse(self, moves: Tensor) -> None:
         """Move the gates; they end at their range, and the dead ones stay."""
         moved = (self.state + moves).clamp_(0, 1)
-        self.state = torch.where(self.dead, self.state, moved)
+        self.state = choose(self.dead, self.state, moved)
         self.at_end = (self.state == 0) | (self.state == 1)
 
     def verify(self, curves: DeviceCurves, rules: GateRules, noise: Noise) -> tuple[Tensor, Tensor]:

@@ -225,8 +225,12 @@ def gaussian_sentence(results: Row) -> str:
     reached = known(found.get("from_stability"))
     if reached is None:
         return "Even the stiffest setting simulated here is not Gaussian."
+    main = [row for row in results["rows"] if row["varied"] in ("setting", "stability")]
+    softest = min(row["stability"] for row in main) == reached
+    reach = figures(reached)
+    where = f"Down to Δ = {reach}, the softest" if softest else f"From Δ = {reach} on"
     return (
-        f"From Δ = {figures(reached)} on, no simulated |excess kurtosis| exceeds "
+        f"{where}, no simulated |excess kurtosis| exceeds "
         f"{figures(found.get('excess_kurtosis'))} by more than two standard errors; the rule of "
         f"this library is Δ ≥ 5."
     )
@@ -305,7 +309,7 @@ def table(results: Row) -> Table:
             quantity(decay["value"], "s"),
             _percent(decay),
             _over(decay, laws["slowest_time"]),
-            decimals(row["excess_kurtosis"]["value"], 2).replace("-", "−"),
+            with_sign(row["excess_kurtosis"]).split(" ")[0],
         )
 
     return Table(

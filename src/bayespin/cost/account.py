@@ -136,6 +136,10 @@ class _Price:
         chain += self.open_time(layer.tiles) + self.table.integrator.hold_time
         return max(self.schedule.sampling_period, chain + self.table.digital.delay)
 
+    def pass_time(self, layer: LayerActivity) -> float:
+        """Return s of one Monte-Carlo pass through a layer, its positions shared by its copies."""
+        return math.ceil(layer.positions / self.copies(layer)) * self.read_time(layer)
+
     def _conversion_time(self, tile: TileShape) -> float:
         outputs = tile.outputs * self.hardware.conversions_per_output
         in_turn = math.ceil(outputs / self.hardware.converters(tile))
@@ -165,12 +169,7 @@ def account(
     _check(layers, reads, hardware, schedule, table)
     price = _Price(hardware=hardware, schedule=schedule, table=table)
     areas = {layer.name: _layer_area(layer, price) for layer in layers}
-    latency = {
-        layer.name: reads
-        * math.ceil(layer.positions / price.copies(layer))
-        * price.read_time(layer)
-        for layer in layers
-    }
+    latency = {layer.name: reads * price.pass_time(layer) for layer in layers}
     energy = {
         layer.name: {part: reads * joules for part, joules in _layer_energy(layer, price).items()}
         for layer in layers

@@ -10,9 +10,11 @@ The pillars stay in circuit: their mismatch is corrected and their spread blurs 
 """
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 
+from bayespin.cell.masks import at, choose, number, places
 from bayespin.cell.variation import CellDevices
 from bayespin.rng import Noise
 from bayespin.shapes import Float, Int, Tensor
@@ -98,6 +100,7 @@ class Trains:
     """Φ⁻¹ of P(net <= j) for each train, j from 0."""
 
     @classmethod
+    @cache
     def of(cls, most: int, missed: float, double: float) -> "Trains":
         """Return the law of trains of up to `most` pulses.
 
@@ -116,75 +119,90 @@ class Trains:
             chances[m, 2 * m :] = 1  # rounding must not leave a hair for a draw to fall into
         return cls(torch.special.ndtri(chances))
 
+    @cached_property
+    def table(self) -> tuple[Tensor, Tensor]:
+        """Bounds in single precision, one before the first; and per train the place of its median.
+
+        Rounded down, so that single numbers compare with them as with the bounds.
+        """
+        before = torch.full((len(self.bounds), 1), -torch.inf, dtype=torch.float64)
+        rows = torch.cat([before, self.bounds], 1)
+        single = rows.float()
+        below = single.nextafter(torch.tensor(-torch.inf))
+        single = torch.where(single.double() > rows, below, single)
+        first = torch.arange(len(rows)) * rows.shape[1]
+        return single.flatten(), (first + (self.bounds < 0).sum(1)).int()
+
     def net(self, pulses: Float[Tensor, "*cells"], draw: Float[Tensor, "*cells"]) -> Tensor:
         """Return by how many notches trains of `pulses` move their walls, from one draw each."""
-        exact = torch.arange(len(self.bounds))
-        last = float(self.bounds[exact, exact].min())
-        least = float(self.bounds[exact[1:], exact[:-1]].max())
-        # Nearly all trains do what they are asked; only the others are looked up.
-        odd = ((draw > last) | (draw <= least)).nonzero(as_tuple=True)
-        net = pulses.clone()
-        rows = self.bounds[pulses[odd].long()]
-        net[odd] = torch.searchsorted(rows, draw[odd].double()[:, None])[:, 0].to(net)
-        return net
+        bounds, medians = self.table
+        train, x = pulses.flatten().int(), draw.flatten()
+        place = at(medians, train)  # of the bound below the net move: walk there from the median
+        above = places(x > at(bounds, place + 1))
+        while len(above):
+            now = at(place, above) + 1
+            place.scatter_(0, above, now)
+            above = at(above, places(at(x, above) > at(bounds, now + 1)))
+        below = places(x <= at(bounds, place))
+        while len(below):
+            now = at(place, below) - 1
+            place.scatter_(0, below, now)
+            below = at(below, places(at(x, below) <= at(bounds, now)))
+        return (place - train * (self.bounds.shape[1] + 1)).to(pulses).view(pulses.shape)
 
 
-NOTCH, REST, BELIEVED, PAIR, PULSES, SCALE, STUCK_AT = range(7)
-"""Rows of a front's walls: whole numbers are floats, so that no step converts them."""
-NEEDED, BLUR, BEST, RETURNS, HEATED = range(5)
-"""Rows of a front's cells."""
 MOST_RETURNS = 6
 """Trains that may go astray on the way back to the best pair."""
 
 
 class _Front:
-    """The cells that are not done: their walls, where the controller believes them, its best."""
+    """The cells that are not done: their walls, the best pair of notches seen, what it took.
+
+    Whole numbers are floats, so that no step converts them.
+    """
 
     def __init__(
         self, circuit: InCircuit, devices: CellDevices, rules: WallRules, noise: Noise
     ) -> None:
         cells = len(circuit.needed)
-        missed, double = rules.missed, rules.double
         self.rules, self.noise = rules, noise
-        self.trains = Trains.of(2 * rules.levels, missed, double)
-        self.offsets, self.index = devices.notch_offset.flatten(1), torch.arange(cells)
-        self.walls, self.cells = torch.zeros(2, 7, cells), torch.zeros(5, cells)
-        self.walls[:, NOTCH] = torch.where(devices.stuck, devices.first_notch, 0)
-        self.walls[:, REST] = rules.cycle_spread * noise.normal(self.walls[:, REST])
-        self.walls[:, SCALE], self.walls[:, STUCK_AT] = devices.track_scale, devices.stuck
-        self.cells[NEEDED], self.cells[BEST] = circuit.needed, torch.inf
-        self.cells[BLUR] = circuit.blur * rules.reads**-0.5
+        self.trains = Trains.of(2 * rules.levels, rules.missed, rules.double)
+        self.offsets = devices.notch_offset.flatten()
+        self.first_offset = torch.arange(2, dtype=torch.int32)[:, None] * (cells * rules.levels)
+        self.index = torch.arange(cells, dtype=torch.int32)
+        self.free, self.scale = 1 - number(devices.stuck), devices.track_scale
+        self.notch = devices.stuck * devices.first_notch.float()
+        self.rest = rules.cycle_spread * noise.normal(self.notch)
+        self.pair, self.pulses = torch.zeros(2, cells), torch.zeros(2, cells)
+        self.needed, self.blur = circuit.needed, circuit.blur * rules.reads**-0.5
+        self.best = torch.full((cells,), torch.inf)
+        self.heated, self.returns = torch.zeros(cells), torch.zeros(cells)
 
     def error(self) -> Tensor:
         """Return what a verification finds missing, in level steps."""
-        walls, cells = self.walls, self.cells
-        at = (self.index * self.rules.levels + walls[:, NOTCH]).long()
-        offset = self.offsets.gather(1, at).float()
-        tracks = track_conductance(
-            walls[:, SCALE], offset, walls[:, NOTCH] + walls[:, REST], self.rules
-        )
-        cells[HEATED] += tracks.sum(0)
-        seen = tracks[0] - tracks[1] + cells[BLUR] * self.noise.normal(cells[BLUR])
-        return (cells[NEEDED] - seen) * (self.rules.levels - 1)
+        entry = self.first_offset + self.index * self.rules.levels + self.notch.int()
+        offset = at(self.offsets, entry.flatten()).float().view(entry.shape)
+        tracks = track_conductance(self.scale, offset, self.notch + self.rest, self.rules)
+        self.heated += tracks.sum(0)
+        seen = tracks[0] - tracks[1] + self.blur * self.noise.normal(self.blur)
+        return (self.needed - seen) * (self.rules.levels - 1)
 
     def move(self, ask: Tensor) -> None:
         """Send `ask` pulses, up or down, to both walls of each cell."""
-        walls, top, trains = self.walls, self.rules.levels - 1, ask.abs()
+        trains = ask.abs()
         net = self.trains.net(trains, self.noise.normal(ask)) * ask.sign()
         rest = self.rules.cycle_spread * self.noise.normal(ask)
-        moves = (ask != 0) & (walls[:, STUCK_AT] == 0)
-        walls[:, NOTCH] = torch.where(moves, walls[:, NOTCH] + net, walls[:, NOTCH]).clamp_(0, top)
-        walls[:, REST] = torch.where(moves, rest, walls[:, REST])
-        walls[:, PULSES] += trains
-        walls[:, BELIEVED] = walls[:, NOTCH]  # each column by itself shows where its wall went
+        self.notch = (self.notch + self.free * net).clamp_(0, self.rules.levels - 1)
+        self.rest = choose(self.free * trains.clamp_max(1), rest, self.rest)
+        self.pulses += trains
 
-    def keep(self, going: Tensor) -> None:
-        """Drop the cells that are done."""
-        left = going.nonzero()[:, 0]
-        self.index = self.index[left]
-        self.walls, self.cells = (
-            self.walls.index_select(2, left), self.cells.index_select(1, left)
-        )  # fmt: skip
+    def keep(self, left: Tensor) -> None:
+        """Drop all cells but those at these places."""
+        for name in (
+            "index", "free", "scale", "notch", "rest", "pair", "pulses",
+            "needed", "blur", "best", "heated", "returns",
+        ):  # fmt: skip
+            setattr(self, name, at(getattr(self, name), left))
 
 
 def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise: Noise) -> SetWalls:
@@ -197,60 +215,65 @@ def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise:
         noise: of pulses and reads.
     """
     count, front = len(circuit.needed), _Front(circuit, devices, rules, noise)
-    walls, heated = torch.empty(2, 3, count), torch.empty(count)
+    walls, heated = torch.empty(3, 2, count), torch.empty(count)
     looks, outcome = torch.empty(count, dtype=torch.int16), torch.empty(count, dtype=torch.int8)
     for attempt in range(rules.attempts):
-        error = front.error()
-        ask, going, reason = _next_move(front, error, attempt)
+        ask, going, reason = _next_move(front, front.error(), attempt)
         if attempt == rules.attempts - 1:
             going = torch.zeros_like(going)
-        done = (~going).nonzero()[:, 0]
-        at = front.index[done]
-        walls[:, :, at] = front.walls[:, [NOTCH, REST, PULSES]][:, :, done]
-        heated[at], looks[at] = front.cells[HEATED, done], attempt + 1
-        outcome[at] = reason[done]
+        done = places(~going)
+        where = at(front.index, done).long()
+        for kept, now in zip(walls, (front.notch, front.rest, front.pulses), strict=True):
+            kept.scatter_(1, where.expand(2, -1), at(now, done))
+        heated.scatter_(0, where, at(front.heated, done))
+        looks.scatter_(0, where, attempt + 1)
+        outcome.scatter_(0, where, at(reason, done))
         if len(done) == len(going):
             break
         if len(done):
-            front.keep(going)
-            ask = ask[:, going]
+            left = places(going)
+            front.keep(left)
+            ask = at(ask, left)
         front.move(ask)
     outcome[(outcome != VERIFIED) & devices.stuck.any(0)] = STUCK
-    notch, rest, pulses = walls.unbind(1)
+    notch, rest, pulses = walls
     return SetWalls(notch=notch.to(torch.int16), rest=rest, pulses=pulses.to(torch.int16),
                     verifications=looks, conductance_read=heated, outcome=outcome)  # fmt: skip
 
 
 def _next_move(front: _Front, error: Tensor, attempt: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return by how many notches both walls of each cell go, which go on, and why others do not."""
-    top, size = front.rules.levels - 1, error.abs()
-    walls, cells = front.walls, front.cells
-    believed, sweeping = walls[:, BELIEVED], cells[RETURNS] == 0
-    better = (size < cells[BEST]) & sweeping
-    cells[BEST] = torch.where(better, size, cells[BEST])
-    pair = walls[:, PAIR] = torch.where(better, believed, walls[:, PAIR])
+    """Return by how many notches both walls of each cell go, which go on, and why others do not.
+
+    The controller knows the notches: each column by itself shows where its wall went.
+    """
+    top, size, notch = front.rules.levels - 1, error.abs(), front.notch
+    sweeping = front.returns == 0
+    better = number((size < front.best) & sweeping)
+    front.best = torch.minimum(front.best, size)  # of no use to those that sweep no more
+    if attempt > 0:  # the first pair is the low end, wherever a stuck wall stands
+        front.pair = choose(better, notch, front.pair)
     whole = error.round()
-    split = torch.stack([whole.clamp_min(0), (-whole).clamp_min(0)])
-    unmet = size > front.rules.tolerance
-    reason = torch.where(unmet, NO_PAIR, VERIFIED).to(torch.int8)
+    # No train is longer than the law of trains, however far beyond the range a mean was wanted.
+    split = torch.stack([whole, -whole]).clamp_(0, 2 * front.rules.levels)
+    unmet, whole = size > front.rules.tolerance, whole.abs().clamp_max_(1)
+    reason = unmet.view(torch.int8) * NO_PAIR
     if attempt == 0:  # both walls at the low end: only the difference is missing
-        ask = torch.where(whole == 0, 1, split).clamp_(max=top)
-        return ask, unmet, reason
-    cut = attempt >= front.rules.attempts - 3
-    sweep = split + 1
-    ended = (believed + sweep > top).any(0) | ~sweeping
+        return (split + (1 - whole)).clamp_(max=top), unmet, reason
+    cut, sweep = attempt >= front.rules.attempts - 3, split + 1
+    ended = ((notch + sweep).amax(0) > top) | ~sweeping
     if cut:
-        reason[unmet & ~ended] = EXHAUSTED
+        reason += (unmet & ~ended).view(torch.int8) * (EXHAUSTED - NO_PAIR)
         ended = torch.ones_like(ended)
-    back = pair - believed
-    away = (back != 0).any(0) & (cells[RETURNS] < MOST_RETURNS)
-    back = torch.where(away, back, split)
+    back = front.pair - notch
+    away = (back.abs().amax(0) > 0) & (front.returns < MOST_RETURNS)
     # Once back, only a whole step that went wrong is worth another pulse, and that not forever.
-    going = unmet & (~ended | away | ((whole != 0) & (cells[RETURNS] < 3)))
-    at_ends = (believed == top).any(0) & (believed == 0).any(0) & (whole != 0)
-    reason[at_ends & unmet] = BEYOND
-    cells[RETURNS] += ended
-    return torch.where(ended, back, sweep), going, reason
+    wrong = whole > 0
+    going = unmet & (~ended | away | (wrong & (front.returns < 3)))
+    at_ends = (notch.amax(0) == top) & (notch.amin(0) == 0) & wrong & unmet
+    reason += at_ends.view(torch.int8) * (BEYOND - reason)
+    returning = number(ended)
+    front.returns = front.returns + returning
+    return choose(returning, choose(number(away), back, split), sweep), going, reason
 
 
 def expected_error(

@@ -115,13 +115,15 @@ def test_rates_are_the_gradient_of_the_energy():
     (slope,) = torch.autograd.grad(ensemble.energy(walls, state).sum(), state)
     along, across = ensemble.fields(walls, state)
     double = 2 * MOMENT * SECTION
-    torch.testing.assert_close(along, -slope[0] / double)
-    torch.testing.assert_close(across, slope[1] / (double * WIDTH))
+    torch.testing.assert_close(along, -slope[0] / double, rtol=1e-9, atol=0)
+    torch.testing.assert_close(across, slope[1] / (double * WIDTH), rtol=1e-9, atol=0)
     q = real(-17e-9, -3e-9, 8e-9).requires_grad_()
     (first,) = torch.autograd.grad(ensemble.potential(wall.notches, q).sum(), q)
-    torch.testing.assert_close(ensemble.potential_slope(wall.notches, q), first)
+    torch.testing.assert_close(ensemble.potential_slope(wall.notches, q), first, rtol=1e-9, atol=0)
     (second,) = torch.autograd.grad(ensemble.potential_slope(wall.notches, q).sum(), q)
-    torch.testing.assert_close(ensemble.potential_curvature(wall.notches, q), second)
+    torch.testing.assert_close(
+        ensemble.potential_curvature(wall.notches, q), second, rtol=1e-9, atol=0
+    )
 
 
 def test_without_noise_and_current_the_energy_falls():

@@ -64,6 +64,11 @@ def _places(owner: Any, name: str, right: Any) -> list[Any]:
     return [module for module in ours if vars(module).get(name) is right]
 
 
+def times(factor):
+    """Return a fault that multiplies what a function returns."""
+    return lambda right: lambda *arguments, **named: factor * right(*arguments, **named)
+
+
 METRICS = "bayespin.network.metrics"
 
 

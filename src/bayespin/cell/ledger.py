@@ -101,9 +101,6 @@ def errors(
 def report(written: Written, targets: Targets, bench: Bench, cost: ReadCost) -> ProgrammingReport:
     """Return the report of a programmed layer."""
     mean, sigma = errors(written, targets, bench)
-    levels = torch.bucketize(
-        written.coordinate.flatten(), (bench.levels[1:] + bench.levels[:-1]) / 2
-    )
     notches = written.notch.flatten().long()
     return ProgrammingReport(
         cells=len(targets.mean),
@@ -116,7 +113,7 @@ def report(written: Written, targets: Targets, bench: Bench, cost: ReadCost) -> 
         energy=energies(written, bench, cost),
         endurance_used={"pillars": _used(written.gate_pulses, bench.gate.endurance)},
         levels={
-            "pillars": torch.bincount(levels, minlength=len(bench.levels)),
+            "pillars": _nearest(written.coordinate, bench.levels),
             "tracks": torch.bincount(notches, minlength=bench.track.levels),
         },
         row_time=row_times(written, bench, cost, targets.outputs),
@@ -131,6 +128,13 @@ def _residual(error: Tensor, outcome: Tensor, reasons: dict[int, str]) -> Residu
         verified=counts[0],
         failed={words: counts[code] for code, words in reasons.items() if counts[code]},
     )
+
+
+def _nearest(coordinate: Tensor, levels: Tensor) -> Tensor:
+    """Return how many coordinates lie nearest to each rising level; ties go to the lower one."""
+    edges = ((levels[1:] + levels[:-1]) / 2).tolist()
+    above = [coordinate.numel(), *(int((coordinate > edge).sum()) for edge in edges), 0]
+    return torch.tensor(above[:-1]) - torch.tensor(above[1:])
 
 
 def _used(pulses: Tensor, endurance: float) -> tuple[float, float]:

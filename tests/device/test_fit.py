@@ -240,3 +240,5 @@ def test_a_tmr_that_is_none_is_refused(tmp_path):
     write_table(planted(Key.root(5)), tmp_path / "mine.csv")
     with pytest.raises(ValueError, match="`tmr` must be positive"):
         measured_device(tmp_path / "mine.csv", tmr=-1.0)
+    with pytest.raises(ValueError, match=r"must be a fraction, 1\.5 for 150 %, but is 150"):
+        measured_device(tmp_path / "mine.csv", tmr=150.0)

@@ -75,6 +75,8 @@ def test_units_in_the_header_are_converted():
         (HEADER, (*ROWS, "4,4e-6,-1e-7,1e-9,300"), ["row 5", "`sigma`", "-1e-07"]),
         (HEADER, (*ROWS, "4,4e-6,1e-7,0,300"), ["row 5", "`tau`", "positive"]),
         (HEADER, (*ROWS, "4,4e-6,soft,1e-9,300"), ["row 5", "`sigma`", "'soft'"]),
+        (HEADER, (*ROWS, '4,4e-6,"1,5e-7",1e-9,300'), ["row 5", "`sigma`", "decimal point"]),
+        (HEADER.replace(",", ";"), ROWS, ["separated by commas", "semicolons"]),
         (HEADER, (*ROWS, ROWS[1]), ["row 5", "`setting`", "row 3", "average"]),
         (HEADER, ROWS[:2], ["at least 3", "has 2"]),
         (HEADER, (*ROWS, "1,4e-6,2e-7,1e-8,350"), ["lacks", "350 K"]),

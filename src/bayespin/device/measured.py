@@ -21,6 +21,9 @@ _UNITS: Final = {
 }  # fmt: skip
 """What a table may say of its junction in lines `# key: value`."""
 
+_LARGEST_TMR: Final = 20.0
+"""Beyond three times the largest ever measured: a percentage."""
+
 
 def assumed_gate() -> Gate:
     """Return the gate of the preset `ASSUMED_FROM`."""
@@ -107,6 +110,8 @@ def measured_device(
     if tmr is not None:
         if not tmr > 0:
             raise ValueError(f"`tmr` must be positive, but is {tmr:g}.")
+        if tmr > _LARGEST_TMR:
+            raise ValueError(f"`tmr` must be a fraction, 1.5 for 150 %, but is {tmr:g}.")
         amplitude = float(table.columns["mean"].mean()) * tmr / (tmr + 2)
     device = TabulatedDevice(
         table=table,

@@ -170,6 +170,11 @@ def _header(
     for cell in cells:
         match = _HEADER.match(cell)
         name, unit = (match[1], match[2]) if match else (cell, None)
+        if name not in _UNITS and ";" in cell:
+            raise InputError(
+                f"{where}: columns must be separated by commas, but the header has semicolons; "
+                f"save it as CSV with commas and decimal points."
+            )
         if name not in _UNITS:
             raise InputError(
                 f"{where}: column `{name}` must be one of {', '.join(_UNITS)}, but is not"
@@ -190,6 +195,8 @@ def _header(
 def _number(name: str, cell: str, unit: tuple[str, str], where: str) -> float:
     if name in OPTIONAL and cell.lower() in ("", "nan"):
         return math.nan
+    if "," in cell:
+        raise InputError(f"{where}: `{name}` must have a decimal point, but is {cell!r}; mend it.")
     try:
         return parse(f"{cell} {unit[0]}", unit[1]) if unit[0] else float(cell)
     except ValueError as error:

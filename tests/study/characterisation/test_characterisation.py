@@ -1,14 +1,19 @@
 """A characterisation: what a file may say, what a run leaves, and verdicts that can fail."""
 
 import json
+import math
 
 import pytest
 import torch
 
-from bayespin.device.table import read_table
+import bayespin
+from bayespin.device import stochastic_mtj
+from bayespin.device.table import SpreadTable, read_table
 from bayespin.load import InputError, resource_names
+from bayespin.physics.free_layer import thermal_energy
 from bayespin.report.characterisation import page
 from bayespin.study.characterisation import schema
+from bayespin.study.characterisation.compact import compact_model
 from bayespin.study.characterisation.laws import laws_of
 from bayespin.study.characterisation.points import Sweeps
 from bayespin.study.characterisation.run import prepare, run_characterisation
@@ -54,6 +59,11 @@ def test_every_shipped_characterisation_is_possible(name, tmp_path):
         ({"sweep": {"temperatures": ["-3 K"]}}, "`temperatures` must be positive"),
         ({"run": {"replicas": 8}}, "`replicas` must be at least 32"),
         ({"stack": {"preset": "easyplane-60nm"}}, "easyplane-50nm"),
+        ({"film": {"cell": "50 nm"}}, "`film.cell` must be at most 12.5 nm"),
+        (
+            {"stack": {"orientation": "perpendicular"}, "sweep": {"settings": []}},
+            "`sweep.settings` must be given for `stack.orientation`",
+        ),
     ],
 )
 def test_the_impossible_is_refused_before_work(sections, words, tmp_path):
@@ -111,6 +121,68 @@ def test_the_same_file_gives_the_same_bits_also_when_interrupted(finished, tmp_p
     assert (again / "table.csv").read_bytes() == (finished / "table.csv").read_bytes()
     stamp = (again / "results.json").stat().st_mtime_ns
     assert (run_characterisation(run) / "results.json").stat().st_mtime_ns == stamp
+
+
+def test_settings_soften_with_temperature_as_the_law_of_the_junction_says(tmp_path):
+    """Exact: Δ and the spread of Boltzmann's law at each temperature, by the closed form."""
+    sweeps = Sweeps(schema.read(changed(sweep={"temperatures": ["300 K", "360 K"]}), "here"))
+    law, settings = sweeps.pillar, sweeps.settings
+    laws = laws_of(sweeps.stack, (1e-9,))
+    for start, kelvin in ((0, 300.0), (3, 360.0)):
+        delta = stochastic_mtj.stability(law, settings, kelvin)
+        found = sweeps.stack.stability[start : start + 3]
+        torch.testing.assert_close(found, delta, rtol=1e-9, atol=0)
+        spread = stochastic_mtj.read_spread(law, settings, kelvin, 0.0)
+        torch.testing.assert_close(laws.std[start : start + 3], spread, rtol=1e-4, atol=0)
+
+
+def test_a_run_at_two_temperatures_and_gate_voltages_is_one_table_and_one_fit(tmp_path):
+    """Power: σ is known to 2 % at each of six points, the rise from 280 to 360 K is 20 %."""
+    content = {
+        "kind": "pillar",
+        "name": "held",
+        "title": "Voltages of a gate",
+        "stack": {"interface_anisotropy": "0.95 mJ/m2"},
+        "sweep": {
+            "gate_voltages": ["-0.8 V", "0 V", "0.8 V"],
+            "temperatures": ["280 K", "360 K"],
+            "read_windows": ["1 ns"],
+        },
+        "run": {"replicas": 64, "decay_times": 8.0},
+    }
+    folder = bayespin.characterize(content, tmp_path)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    table = read_table(folder / "table.csv")
+    assert table.temperatures.tolist() == [280.0, 360.0]
+    assert table.settings.tolist() == pytest.approx([9.1e-4, 9.5e-4, 9.9e-4], rel=1e-9)
+    assert float((table.grid("sigma")[1] / table.grid("sigma")[0]).mean()) == pytest.approx(
+        (360 / 280) ** 0.5 * 1.03, rel=0.08
+    )
+    middle = [row for row in results["rows"] if row["gate_voltage"] == 0]
+    held = [row for row in results["rows"] if row["gate_voltage"] != 0]
+    # TMR falls with bias: a fit that took one amplitude for all would be off by more than half.
+    assert all(row["amplitude"] < 0.6 * middle[0]["amplitude"] for row in held)
+    fit = results["fit"]
+    assert fit["departing"] == 0
+    assert fit["probability"] > 1e-4
+    expected = -math.pi * 25e-9**2 / thermal_energy(300.0)
+    assert abs(fit["slope"]["value"] - expected) < 5 * fit["slope"]["se"]
+    assert fit["slope"]["se"] < 0.2 * abs(expected)
+    assert table.metadata["bloch_temperature"] == "1120 K"
+    assert table.metadata["damping"] == "0.02"
+
+
+def test_spreads_that_no_law_allows_have_no_compact_model():
+    pillar = Sweeps(schema.read(SMALL, "here")).pillar
+    rows = [
+        {"varied": "setting", "temperature": 300.0, "setting": k, "amplitude": 1e-6}
+        for k in (1.0, 2.0, 3.0)
+    ]
+    columns = {"setting": [1.0, 2.0, 3.0], "mean": [3e-6] * 3, "sigma": [7e-7, 5e-7, 3e-7],
+               "tau": [1e-8] * 3, "temperature": [300.0] * 3, "sigma_error": [1e-9] * 3,
+               "tau_error": [1e-10] * 3}  # fmt: skip
+    tensors = {name: torch.tensor(one, dtype=torch.float64) for name, one in columns.items()}
+    assert compact_model(SpreadTable(columns=tensors, metadata={}), rows, pillar) is None
 
 
 def rows_off_by(factor, error):

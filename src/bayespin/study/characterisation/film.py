@@ -19,6 +19,8 @@ from bayespin.study.characterisation.points import Sweeps
 from bayespin.study.characterisation.sections import FilmTwin
 from bayespin.study.simulation.statistics import number
 
+FEWEST_CELLS = 4
+"""Across a disk."""
 _STATISTICS = ("std", "decay_time")
 
 
@@ -32,6 +34,21 @@ def twin_points(sweeps: Sweeps, film: FilmTwin, diameter: float) -> StackPoints:
     chosen = stiff[torch.linspace(0, len(stiff) - 1, min(film.settings, len(stiff))).round().long()]
     layer = disk_layer(replace(sweeps.stack.layer, diameter=diameter), film.cell)
     return replace(sweeps.stack.at(chosen), layer=layer)
+
+
+def require_cells(film: FilmTwin, diameter: float) -> None:
+    """Refuse cells too large for any disk of the section, before work.
+
+    Raises:
+        ValueError: a cell wider than a quarter of a disk.
+    """
+    smallest = min(film.diameters or (diameter,))
+    if not film.cell <= smallest / FEWEST_CELLS:
+        raise ValueError(
+            f"`film.cell` must be at most {1e9 * smallest / FEWEST_CELLS:.3g} nm, so that "
+            f"{FEWEST_CELLS} cells span a disk of {1e9 * smallest:.3g} nm, but is "
+            f"{1e9 * film.cell:.3g} nm."
+        )
 
 
 def film_rows(

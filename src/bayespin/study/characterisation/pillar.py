@@ -13,7 +13,7 @@ from bayespin.physics.sampling import Distance, Estimate
 from bayespin.shapes import Tensor
 from bayespin.study.bench import Bench
 from bayespin.study.characterisation.compact import compact_model
-from bayespin.study.characterisation.film import film_rows
+from bayespin.study.characterisation.film import film_rows, require_cells
 from bayespin.study.characterisation.laws import Laws, laws_of
 from bayespin.study.characterisation.points import Point, Sweeps
 from bayespin.study.characterisation.schema import PillarCharacterisation
@@ -40,6 +40,8 @@ class PillarModel:
         self.characterisation = characterisation
         self.sweeps = Sweeps(characterisation)
         self.windows = characterisation.sweep.read_windows
+        if characterisation.film is not None:
+            require_cells(characterisation.film, self.sweeps.stack.layer.diameter)
         self.laws = laws_of(self.sweeps.stack, self.windows)
 
     @property

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 import torch
 
-from bayespin.device import stochastic_mtj
+from bayespin.device import presets, stochastic_mtj
 from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.device.table import FEWEST_SETTINGS
-from bayespin.load import build, read_resource
 from bayespin.physics import free_layer
 from bayespin.physics.stack import StackPoints
 from bayespin.shapes import Float, Tensor
@@ -54,14 +53,17 @@ def pillar_of(stack: Stack, sweep: Sweep) -> StochasticMtj:
         InputError: no such preset.
         ValueError: an impossible change.
     """
-    content = read_resource("presets", stack.preset)["pillar"]
-    fields = {k: v for k, v in content.items() if k in StochasticMtj.__dataclass_fields__}
-    pillar = build(StochasticMtj, fields, f"preset {stack.preset}")
+    pillar = presets.junction(stack.preset)
     names = ("saturation_magnetisation", "diameter", "thickness", "damping")
     given = {name: getattr(stack, name) for name in names}
     layer = replace(pillar.layer, **{n: v for n, v in given.items() if v is not None})
     orientation = stack.orientation or pillar.orientation
     if not (sweep.settings or sweep.gate_voltages):
+        if orientation != pillar.orientation:
+            raise ValueError(
+                f"`sweep.settings` must be given for `stack.orientation` = {orientation}, since "
+                f"the preset's levels lie on the other side of compensation, but are missing."
+            )
         return replace(pillar, layer=layer, orientation=orientation)
     # The preset's own levels, which might not suit the changes, are not used.
     limit = free_layer.shape_anisotropy(layer) * layer.thickness

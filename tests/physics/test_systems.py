@@ -145,3 +145,42 @@ def test_a_start_that_is_no_direction_is_refused(name, factor):
     system = dataclasses.replace(SYSTEMS[name], start=factor * SYSTEMS[name].start)
     with pytest.raises(ValueError, match="`start` must hold unit vectors"):
         run(system, Schedule(replicas=2, steps=1), KEY)
+
+
+def driven_film(start):
+    system = SYSTEMS["films, dense"]
+    fields = torch.tensor([0.01, 0.02, 0.03]).reshape(3, 1, 1, 1, 1, 1)
+    drive = dataclasses.replace(system.films.drive, applied_field=fields)
+    films = dataclasses.replace(system.films, drive=drive)
+    return dataclasses.replace(system, films=films, start=start)
+
+
+def driven_wall(position):
+    walls = dataclasses.replace(WALLS, field=torch.tensor([[1e-3], [2e-3], [3e-3]]))
+    return WallEnsemble(walls=walls, position=torch.as_tensor(position, dtype=torch.float64))
+
+
+FILM_START = SYSTEMS["films, dense"].start
+
+
+@pytest.mark.parametrize(
+    "system, name",
+    [
+        (driven_film(FILM_START), "start"),
+        (driven_film(None), "start"),
+        (driven_film(FILM_START.expand(2, *FILM_START.shape)), "start"),
+        (driven_wall([0.0]), "position"),
+        (driven_wall([[0.0], [0.0]]), "position"),
+    ],
+)
+def test_a_start_without_the_points_of_the_drive_is_refused(system, name):
+    with pytest.raises(ValueError, match=rf"`{name}` must have the operating points .*\(3,\)"):
+        system.initial(2, KEY)
+
+
+@pytest.mark.parametrize(
+    "system", [driven_film(FILM_START.expand(3, *FILM_START.shape)), driven_wall([[0.0]] * 3)]
+)
+def test_a_start_with_the_points_of_the_drive_runs(system):
+    found = run(system, Schedule(replicas=2, steps=1), KEY)
+    assert next(iter(found.series.values())).shape == (2, 3, 2)

@@ -91,6 +91,9 @@ def test_depinning_field_and_tilted_barrier():
     left = pinning.passage(wall, (-5e-8, 5e-8), limit * real(0.0, 0.9, 1.001))
     assert float(left.barrier[0]) == pytest.approx(depth, rel=1e-6)
     assert float(left.barrier[2]) == 0
+    rates = pinning.escape_rate(wall, left, 300.0)
+    assert rates.isfinite().tolist() == [True, True, False]
+    assert float(rates[0]) < float(rates[1]) < float(rates[2]) == math.inf
     assert float(left.bottom[1]) < width / math.sqrt(2) < float(left.top[1])
     walls = Walls(
         track=wall, temperature=0, time_step=5e-12,

@@ -4,13 +4,14 @@ What differs between replicas of one block must be in the state. Devices that di
 parameters are operating points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
 
 from bayespin.numerics.stochastic import StepNoise, heun_step, keyed_step_noise
 from bayespin.physics import macrospin, wall_ensemble
+from bayespin.physics.drive import Driven, at
 from bayespin.physics.film import motion, texture
 from bayespin.physics.film.motion import Films
 from bayespin.physics.macrospin import Macrospins
@@ -52,6 +53,24 @@ def _check_start(start: Tensor, axis: int, occupied: Tensor | None = None) -> No
         raise ValueError(
             f"`start` must hold unit vectors, but {int(wrong.sum())} of {wrong.numel()} are not; "
             f"take `llg.unit` of it."
+        )
+
+
+def _check_points(name: str, held: tuple[int, ...], driven: Iterable[Driven], inner: int) -> None:
+    """Refuse a state without the operating points of its drive: no step can add an axis to it.
+
+    `inner` axes of a driven value belong to one operating point.
+    """
+    shapes = [torch.as_tensor(at(value, 0.0)).shape[:-inner] for value in driven]
+    try:
+        enough = torch.broadcast_shapes(held, *shapes) == tuple(held)
+    except RuntimeError:
+        enough = False
+    if not enough:
+        wanted = ", ".join(str(tuple(shape)) for shape in dict.fromkeys(shapes) if shape)
+        raise ValueError(
+            f"`{name}` must have the operating points of what drives it, {wanted}, "
+            f"but has {tuple(held)}; expand it to them."
         )
 
 
@@ -125,8 +144,14 @@ class FilmEnsemble:
         """Return the magnetisations at time 0.
 
         Raises:
-            ValueError: `start` does not hold unit vectors.
+            ValueError: `start` does not hold unit vectors, or lacks operating points of the drive.
         """
+        drive = self.films.drive
+        driven = [drive.applied_field, drive.anisotropy_shift, drive.drift_velocity]
+        driven += [drive.nonadiabaticity]
+        driven += [a for t in drive.spin_torques for a in (t.damping_like, t.field_like)]
+        held = () if self.start is None else self.start.shape[:-4]
+        _check_points("start", held, driven, inner=5)
         if self.start is None:
             m = texture.disordered(self.films.film.mesh, KeyedNoise.from_key(key), (replicas,))
         else:
@@ -169,7 +194,14 @@ class WallEnsemble:
         return self.walls.time_step
 
     def initial(self, replicas: int, key: Key) -> Float[Tensor, "*points 2 replicas"]:
-        """Return the walls at rest at their positions."""
+        """Return the walls at rest at their positions.
+
+        Raises:
+            ValueError: `position` lacks operating points of the drive.
+        """
+        walls = self.walls
+        driven = (walls.temperature, walls.field, walls.spin_hall_field, walls.drift_velocity)
+        _check_points("position", self.position.shape[:-1], driven, inner=1)
         state = wall_ensemble.init(self.walls.track, self.position, replicas)
         return state.to(dtype=self.dtype, device=self.device)
 

@@ -79,7 +79,8 @@ def escape_rate(
     c → ∞ (locked), αγ|b|/(1 + α²) for c = 0 (free).
 
     Source: Langer (1969); Hänggi, Talkner and Borkovec (1990). For E of several kT, static drive
-    and damping that is not too weak: a swing through the well must lose more than kT.
+    and damping that is not too weak: a swing through the well must lose more than kT. Infinite
+    where E is 0: nothing holds the wall.
     """
     bottom = position_stiffness(track, climb.bottom)
     top = position_stiffness(track, climb.top)
@@ -89,4 +90,5 @@ def escape_rate(
     root = (drag.square() - 4 * (1 + alpha**2) * top * angle).sqrt()
     growth = gyration_rate(alpha) / 2 * (root - drag)
     attempts = growth / (2 * math.pi) * (bottom / -top).sqrt()
-    return attempts * torch.exp(-climb.barrier / (BOLTZMANN * temperature))
+    rate = attempts * torch.exp(-climb.barrier / (BOLTZMANN * temperature))
+    return torch.where(climb.barrier > 0, rate, math.inf)

@@ -64,6 +64,9 @@ def resource_names(kind: str) -> list[str]:
 def read_resource(kind: str, name: str) -> dict[str, Any]:
     """Return a shipped file's content.
 
+    A file that says `like = "another"` has the sections of that one which it does not give itself,
+    and their texts in `[source]`.
+
     Raises:
         InputError: no such file; the sentence lists the nearest and all names.
     """
@@ -74,7 +77,11 @@ def read_resource(kind: str, name: str) -> dict[str, Any]:
             f"{nearest(name, names)}."
         )
     path = resources.files("bayespin") / "resources" / kind / f"{name}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    if "like" not in content:
+        return content
+    other = read_resource(kind, content.pop("like"))
+    return {**other, **content, "source": {**other["source"], **content["source"]}}
 
 
 def build(schema: type[Schema], content: Mapping[str, Any], where: str) -> Schema:

@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from bayespin.cell.bit_cell import BitCell
 from bayespin.cli import app
+from bayespin.device import presets
 from bayespin.device.stochastic_mtj import easy_plane_field
 from bayespin.load import resource_names
 from bayespin.report import gallery
@@ -17,7 +17,7 @@ def test_every_preset_is_listed_with_its_own_numbers():
     assert max(map(len, text.splitlines())) <= 80
     field = next(line for line in text.splitlines() if line.strip().startswith("B_k"))
     low, high = field.split("B_k")[1].split(" to ")
-    pillar = BitCell.preset(resource_names("presets")[0]).pillar
+    pillar = presets.junction(resource_names("presets")[0])
     fields = easy_plane_field(pillar, pillar.level_settings()).abs().aminmax()
     assert parse(low.strip(), "T") == pytest.approx(float(fields[0]), rel=6e-3)
     assert parse(high.strip(), "T") == pytest.approx(float(fields[1]), rel=6e-3)

@@ -42,7 +42,7 @@ def sections(results: Row, run_dir: Path) -> list[Section]:
         _law_section(results),
     ]
     if results.get("fit"):
-        found.append(_fit_section(results["fit"]))
+        found.append(_fit_section(results["fit"], drawn.temperatures(rows)))
     if any(row["varied"] in ("stray_field", "read_voltage", "in_plane_anisotropy") for row in rows):
         found.append(_disturbance_section(results))
     return [*found, _film_section(results)] if films else found
@@ -228,8 +228,8 @@ def _law_section(results: Row) -> Section:
     )
 
 
-def _fit_section(found: Row) -> Section:
-    left = found.get("residuals") or ()
+def _fit_section(found: Row, kelvins: Sequence[float]) -> Section:
+    left = sorted(found["residuals"], key=lambda one: kelvins.index(one["temperature"]))
 
     def panel(name: str, title: str) -> Drawing:
         def draw(figure: Figure) -> None:
@@ -237,7 +237,6 @@ def _fit_section(found: Row) -> Section:
 
         return _drawing(f"fit-{name}", title, draw, alt=f"{title} against Δ.")
 
-    kelvins = list(dict.fromkeys(row["temperature"] for row in left))
     marks = tuple(
         Mark(kind="line", role=role, label=quantity(one, "K"), marker="o", line="none")
         for role, one in zip(drawn.ROLES, kelvins, strict=False)
@@ -248,7 +247,7 @@ def _fit_section(found: Row) -> Section:
         name="fit",
         title="The compact model",
         question="Three numbers for the whole table: do they hold?",
-        groups=(group,) if left else (),
+        groups=(group,),
         lines=tuple(words.fit_lines(found)),
         first="Parameter",
         caption="Weighted least squares of ln σ and ln τ",

@@ -127,7 +127,8 @@ def verdict_lines(found: Sequence[Row]) -> list[Line]:
     for one in found:
         departing, points = one["departing"], one["points"]
         reach = one["departs_from"]
-        where = "" if not reach else f"Δ {figures(reach[0])} to {figures(reach[1])}"
+        ends = dict.fromkeys(figures(one) for one in reach or ())
+        where = f"Δ {' to '.join(ends)}" if ends else ""
         off = known(one["worst"]["value"])
         worst = MISSING if off is None else f"{100 * (off - 1):+.1f} %".replace("-", "−")
         cells = (

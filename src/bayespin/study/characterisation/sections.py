@@ -34,13 +34,9 @@ class Stack:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What is swept: every setting at every temperature, and the other lists about a middle.
+    """What is swept: every setting at every temperature, other lists one by one about a middle."""
 
-    The first temperature and the first of `stray_fields`, `read_voltages` and
-    `in_plane_anisotropies` are the operating point of the table. The other values of these three
-    are taken one list at a time, at the first temperature.
-    """
-
+    # The middle is the first value of each list, at the first temperature.
     settings: Annotated[tuple[float, ...], Unit("J/m2")] = ()
     """K_i at the reference temperature; the preset's levels if not given."""
     gate_voltages: Annotated[tuple[float, ...], Unit("V")] = ()

@@ -19,8 +19,7 @@ import physics_cuda
 import torch
 from _measure import report
 
-from bayespin.cell.bit_cell import BitCell
-from bayespin.device import stochastic_mtj
+from bayespin.device import presets, stochastic_mtj
 from bayespin.numerics.stochastic import integrate, keyed_block_noise, keyed_step_noise
 from bayespin.physics import macrospin
 from bayespin.physics.characterisation import Settings, ensemble_statistics
@@ -123,7 +122,7 @@ def noise_rate() -> float:
 
 def characterisation() -> float:
     """Return the seconds of 12 x 1024 macrospins of the reference pillar over 200 ns."""
-    pillar = BitCell.preset("easyplane-50nm").pillar
+    pillar = presets.junction("easyplane-50nm")
     interface = stochastic_mtj.level_anisotropies(pillar)
     chosen = interface[torch.linspace(0, len(interface) - 1, 12).round().long()]
     settings = Settings(

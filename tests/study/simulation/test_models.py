@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from bayespin.cell.bit_cell import BitCell
-from bayespin.device import stochastic_mtj
+from bayespin.device import presets, stochastic_mtj
 from bayespin.load import InputError
 from bayespin.physics import equilibrium
 from bayespin.physics.domain_wall import width_parameter
@@ -25,7 +24,7 @@ from tests.study.simulation.small import simulation
 
 def test_macrospins_are_the_preset_s_free_layer_with_its_exact_law():
     model = MacrospinModel(simulation("thermal-ensemble"))
-    pillar = BitCell.preset("easyplane-50nm").pillar
+    pillar = presets.junction("easyplane-50nm")
     settings = torch.tensor([1.0613e-3, 0.9733e-3], dtype=torch.float64)
     stability = stochastic_mtj.stability(pillar, settings, 300.0)
     torch.testing.assert_close(-model.points.barrier(0.0), stability)

@@ -200,6 +200,22 @@ def test_quick_is_stamped_on_the_page_and_on_every_figure(make_results):
     assert 'class="ribbon"' not in full
 
 
+def test_the_page_leads_to_devices_characterised_beside_the_run(tmp_path, one_of_each):
+    for name, kind in (("mine-1a", "characterisation"), ("other-2b", "simulation"), ("bad-3c", "")):
+        folder = tmp_path / name
+        folder.mkdir()
+        told = json.dumps({kind: name, "title": f"Title of {name}"}) if kind else "no JSON"
+        (folder / "results.json").write_text(told)
+        (folder / "report.html").write_text("a page")
+    run = tmp_path / ".study.partial"
+    run.mkdir()
+    (run / "results.json").write_text(json.dumps(one_of_each))
+    page = write(run).read_text(encoding="utf-8")
+    assert '<a href="../mine-1a/report.html">Title of mine-1a</a>' in page
+    assert "Title of other-2b" not in page
+    assert "characterised beside this run" not in render(one_of_each)
+
+
 def test_write_puts_the_page_beside_the_results(tmp_path, one_of_each):
     (tmp_path / "results.json").write_text(json.dumps(one_of_each), encoding="utf-8")
     path = write(tmp_path)

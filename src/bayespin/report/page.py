@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -42,14 +42,28 @@ SCHEMA_VERSIONS: Final = (1, 2)
 """
 
 
-def render(results: Mapping[str, Any]) -> str:
+def render(results: Mapping[str, Any], devices: Sequence[tuple[str, str]] = ()) -> str:
     """Return the whole page; equal results give equal text.
 
     Args:
         results: the content of a results.json; values that are null, and parts that are missing,
             become a dash or leave their section out.
+        devices: titles and relative addresses of pages of characterised devices.
     """
-    return fill("report.html", _content(results))
+    return fill("report.html", {**_content(results), "device_pages": devices})
+
+
+def device_pages(run_dir: Path) -> list[tuple[str, str]]:
+    """Return title and relative address of each characterisation's page in the same folder."""
+    found = []
+    for page in sorted(run_dir.parent.glob("[!.]*/report.html")):
+        try:
+            results = json.loads((page.parent / "results.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(results, dict) and "characterisation" in results:
+            found.append((str(results.get("title")), f"../{page.parent.name}/report.html"))
+    return found
 
 
 def fill(template: str, content: Mapping[str, Any]) -> str:
@@ -78,7 +92,7 @@ def write(run_dir: Path) -> Path:
         InputError: no results.json, not JSON, of another schema version, or a folder that cannot
             be written.
     """
-    return save(run_dir, render(read(run_dir)))
+    return save(run_dir, render(read(run_dir), device_pages(run_dir)))
 
 
 def read(run_dir: Path) -> dict[str, Any]:

@@ -21,7 +21,9 @@ PAGES: dict[Path, tuple[type, ...]] = {
     DOCS / "simulate.md": (
         simulations.MacrospinSimulation, simulations.FilmSimulation, simulations.WallSimulation,
     ),
-    DOCS / "characterize.md": (characterisations.PillarCharacterisation,),
+    DOCS / "characterize.md": (
+        characterisations.PillarCharacterisation, characterisations.TrackCharacterisation,
+    ),
 }  # fmt: skip
 """The schemas of each page: the first part of a table's heading, where there are several."""
 PLACE = re.compile(r"(?<=<!-- fields -->\n).*?(?=<!-- /fields -->)", re.DOTALL)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bayespin.load import InputError
 from bayespin.report import page, sections
-from bayespin.report.characterisation import pillar, words
+from bayespin.report.characterisation import pillar, track, words
 from bayespin.report.formatting import MISSING
 from bayespin.report.sections import Section
 from bayespin.report.table import Table
@@ -15,7 +15,7 @@ from bayespin.report.verdict import Tile
 
 Row = Mapping[str, Any]
 _FILES: Final = {
-    "table.csv": "the device as a table, with error bars: what the library reads as a device",
+    "table.csv": "the device as a table, with error bars; that of a pillar is read as a device",
     "results.json": "the numbers of this page, and where they come from",
     "characterisation.toml": "the characterisation with every default written out",
     "figures/": "the drawings of this page as SVG files",
@@ -43,6 +43,13 @@ _WORDS: Final[dict[str, Words]] = {
         sections=pillar.sections,
         table=words.table,
         facts=words.facts,
+    ),
+    "track": Words(
+        sentences=track.sentences,
+        tiles=track.tiles,
+        sections=track.sections,
+        table=track.table,
+        facts=track.facts,
     ),
 }
 KINDS: Final = tuple(_WORDS)

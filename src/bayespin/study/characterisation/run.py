@@ -17,6 +17,7 @@ from bayespin.study.bench import Bench, completed, origin_of, refusals_of
 from bayespin.study.characterisation import schema
 from bayespin.study.characterisation.pillar import PillarModel
 from bayespin.study.characterisation.schema import Characterisation, PillarCharacterisation
+from bayespin.study.characterisation.track import TrackCharacterisation, TrackModel
 from bayespin.study.run import Watch
 from bayespin.study.store import RunFolder, write_json
 
@@ -42,7 +43,9 @@ class Model(Protocol):
         ...
 
 
-_MODELS: dict[type, Callable[[Any], Model]] = {PillarCharacterisation: PillarModel}
+_MODELS: dict[type, Callable[[Any], Model]] = {
+    PillarCharacterisation: PillarModel, TrackCharacterisation: TrackModel,
+}  # fmt: skip
 
 
 def _ignore(*_: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from bayespin.load import InputError, build, nearest, read_resource
 from bayespin.study.characterisation.sections import FilmTwin, PillarRun, Stack, Sweep
+from bayespin.study.characterisation.track import TrackCharacterisation
 from bayespin.study.simulation.sections import require_name
 
 
@@ -32,8 +33,10 @@ class PillarCharacterisation:
         require_name(self.name)
 
 
-Characterisation = PillarCharacterisation
-_KINDS: dict[str, type[Characterisation]] = {"pillar": PillarCharacterisation}
+Characterisation = PillarCharacterisation | TrackCharacterisation
+_KINDS: dict[str, type[Characterisation]] = {
+    "pillar": PillarCharacterisation, "track": TrackCharacterisation,
+}  # fmt: skip
 
 
 def read(content: Mapping[str, Any], where: str) -> Characterisation:

@@ -58,7 +58,7 @@ class Pulses:
     nonadiabaticity: float = 0.1
     """β of Zhang and Li."""
     settle: Annotated[float, Unit("s")] = 1.5e-9
-    """After a pulse, in which walls come to rest; the track's own pulse is watched twice as long."""
+    """After a pulse, for walls to come to rest; the own pulse is watched twice as long."""
 
     def __post_init__(self) -> None:
         require(self, positive="polarisation settle", not_negative="nonadiabaticity")

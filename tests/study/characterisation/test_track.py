@@ -63,7 +63,7 @@ def test_the_device_agrees_with_its_page(results):
 
 def test_walls_drift_on_a_smooth_track_and_stay_in_notches(results):
     own = results["own"]
-    assert own["smooth_spread"] > 5 * own["smooth_spread_at_pulse_end"]
+    assert own["smooth_spread"] > 2 * own["smooth_spread_at_pulse_end"]
     assert own["spread_in_notch"] < 0.1 * results["wall"]["pitch"]
 
 

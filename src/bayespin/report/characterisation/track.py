@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayespin.report.characterisation.figures import plain_ticks
 from bayespin.report.formatting import decimals, figures, quantity
 from bayespin.report.palette import colour
 from bayespin.report.plates import PANEL, Mark
@@ -149,6 +150,7 @@ def retention(axes: Axes, results: Row) -> Axes:
     kelvin = [row["temperature"] for row in results["retention"]]
     axes.semilogy(kelvin, [row["seconds"] / YEAR for row in results["retention"]], "o-",
                   color=colour("spintronic"))  # fmt: skip
+    plain_ticks(axes.yaxis)
     axes.axhline(10, color=colour("muted"), linestyle="--")
     axes.set_xlabel("temperature (K)")
     axes.set_ylabel("mean time to a hop (years)")

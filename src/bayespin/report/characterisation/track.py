@@ -213,6 +213,16 @@ def _map_section(results: Row, mechanism: str, title: str, caption: str) -> Sect
     )
 
 
+def _motion_caption(own: Row) -> str:
+    return (
+        f"Walls as two coordinates under the track's own pulse; {len(own['notched'][0])} are "
+        f"drawn. On the smooth track they end {quantity(own['smooth_mean'], 'm')} along with a "
+        f"spread of {quantity(own['smooth_spread'], 'm')}, of which "
+        f"{quantity(own['smooth_spread_at_pulse_end'], 'm')} is there when the pulse ends; the "
+        f"rest is drift. In a notch the spread is {quantity(own['spread_in_notch'], 'm')}."
+    )
+
+
 def sections(results: Row, run_dir: Path) -> list[Section]:
     """Return what the page shows, in the order of its questions."""
     own, pitch = results["own"], results["wall"]["pitch"]
@@ -225,20 +235,13 @@ def sections(results: Row, run_dir: Path) -> list[Section]:
         _drawing("retention", "Retention", lambda a: retention(a, results)),
         _drawing("levels", "Levels", lambda a: staircase(a, results)),
     )
-    smooth = (
-        f"Walls as two coordinates under the track's own pulse; {len(own['notched'][0])} are "
-        f"drawn. On the smooth track they end {quantity(own['smooth_mean'], 'm')} along with a "
-        f"spread of {quantity(own['smooth_spread'], 'm')}, of which "
-        f"{quantity(own['smooth_spread_at_pulse_end'], 'm')} is there when the pulse ends; the "
-        f"rest is drift. In a notch the spread is {quantity(own['spread_in_notch'], 'm')}."
-    )
     return [
         _map_section(results, "spin-orbit", "Spin-orbit pulses",
                      "Per cent of the walls, both directions averaged; current in the metal."),
         Section(
             name="motion", title="Walls on their way",
             question="Why notches, when a smooth track has more levels?",
-            groups=(Group(name="motion", caption=smooth, drawings=motion),),
+            groups=(Group(name="motion", caption=_motion_caption(own), drawings=motion),),
         ),
         _map_section(results, "spin-transfer", "Spin-transfer pulses",
                      "The same for a current in the magnet itself, positive along the electrons."),

@@ -217,11 +217,13 @@ def test_the_page_leads_to_devices_characterised_beside_the_run(tmp_path, one_of
 
 
 def test_write_puts_the_page_beside_the_results(tmp_path, one_of_each):
-    (tmp_path / "results.json").write_text(json.dumps(one_of_each), encoding="utf-8")
-    path = write(tmp_path)
-    assert path == tmp_path / "report.html"
+    run = tmp_path / "run"  # alone in its folder: other runs beside it would be linked
+    run.mkdir()
+    (run / "results.json").write_text(json.dumps(one_of_each), encoding="utf-8")
+    path = write(run)
+    assert path == run / "report.html"
     assert path.read_text(encoding="utf-8") == render(one_of_each)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "results.json"]
+    assert sorted(p.name for p in run.iterdir()) == ["report.html", "results.json"]
 
 
 @pytest.mark.parametrize(

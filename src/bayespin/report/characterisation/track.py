@@ -39,8 +39,8 @@ def sentences(results: Row) -> list[str]:
         f"The preset's own pulse, {quantity(pulse['current_density'], 'A/m2')} for "
         f"{quantity(pulse['time'], 's')}, moves {own['counts'][middle + 1]} of {walls} rigid walls "
         f"by one notch. The preset says {device['missed_step_probability']:g} missed and "
-        f"{device['double_step_probability']:g} doubled, which is what whole films did: rigid "
-        f"walls and films part here.",
+        f"{device['double_step_probability']:g} doubled, which is not taken from rigid walls (for "
+        f"the reference track, from twelve whole films): rigid walls and films part here.",
         f"A pulse takes {quantity(pulse['energy'], 'J')} and would warm its metal by "
         f"{figures(pulse['heating'])} K if no heat left it; heat is not simulated.",
     ]

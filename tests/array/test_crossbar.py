@@ -136,7 +136,9 @@ def test_any_tiling_has_the_same_sums(tile_rows):
 def test_rows_and_outputs_may_be_permuted():
     cells, codes = chip(), some_codes(3)
     rows, outputs = torch.randperm(ROWS, generator=Key.root(1).generator()), torch.tensor([2, 0, 1])
-    moved = ProgrammedCells(**{k: v[rows][:, outputs] for k, v in vars(cells).items()})
+    moved = ProgrammedCells(
+        **{k: v[:, rows][:, :, outputs] if v.ndim == 3 else v for k, v in vars(cells).items()}
+    )
     straight = crossbar.moments(codes, tiled(cells), linear)
     crossed = crossbar.moments(codes[:, rows], tiled(moved), linear)
     for one, other in zip(straight, crossed, strict=True):

@@ -80,9 +80,8 @@ class DigitalSampler:
         warm = 1 + 0.1 * (use.temperature - 300.0)
         steps = (2**self.bits - 1) / 2
         held = self.sigma_levels(gain, 300.0)[state["sigma"]]
-        return ProgrammedCells(
-            mean=kept * self.full_scale * state["mean"] / steps,
-            deviation=warm * self.full_scale * held,
-            noise_conductance=torch.zeros_like(held),
-            total_conductance=torch.full_like(held, self.output_conductance),
+        return ProgrammedCells.differential(
+            kept * self.full_scale * state["mean"] / steps,
+            warm * self.full_scale * held,
+            self.output_conductance,
         )

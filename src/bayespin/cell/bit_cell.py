@@ -244,11 +244,14 @@ class BitCell:
         shape = tuple(state["shape"].tolist())
         curves = self._curves(use.temperature)
         flat = cells_in_use(written_from(state), self.bench(gain), curves, use)
+        columns = {k: v.double().reshape(len(v), *shape) for k, v in flat.items()}
+        gains = torch.tensor([1.0, -1.0, gain, -gain], dtype=torch.float64)
         return ProgrammedCells(
-            **{
-                name: (value.double() * self.full_scale).reshape(shape)
-                for name, value in flat.items()
-            }
+            conductance=columns["conductance"] * self.full_scale,
+            spread=columns["spread"] * self.full_scale,
+            correlation_time=columns["correlation_time"],
+            gains=gains,
+            noise_gains=gains.square(),
         )
 
     def _read_cost(self) -> ledger.ReadCost:

@@ -28,6 +28,8 @@ class DeviceCurves:
 
     mean: Float[Tensor, "fields points"]
     deviation: Float[Tensor, "fields points"]
+    correlation_time: Float[Tensor, "fields points"]
+    """s."""
     coordinate: Float[Tensor, " points"]
     """c at equal steps of the logarithm of the deviation in no field, from least to largest."""
     field_range: float
@@ -58,6 +60,7 @@ class DeviceCurves:
         return cls(
             mean=(found.mean.expand(FIELDS, -1) / unit).float().contiguous(),
             deviation=deviation.float().contiguous(),
+            correlation_time=found.correlation_time.expand(FIELDS, -1).float().contiguous(),
             coordinate=_inverse(logs, even).float(),
             field_range=reach,
         )
@@ -76,6 +79,10 @@ class DeviceCurves:
         """Return mean and deviation at coordinates c in [0, 1] and fields (T) of equal shape."""
         places = self.places(field)
         return self._between(self.mean, c, places), self.deviation_at(c, places)
+
+    def correlation_time_at(self, c: Tensor, field: Tensor) -> Tensor:
+        """Return the correlation time (s) at coordinates c in [0, 1] and fields (T)."""
+        return self._between(self.correlation_time, c, self.places(field))
 
     def deviation_at(self, c: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
         """Return the deviation alone, at coordinates c and the `places` of fields."""

@@ -105,20 +105,70 @@ class WantedCells:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgrammedCells:
-    """Programmed cells in use: conductances in siemens, in weight order (rows, outputs).
+    """Programmed cells in use, column by physical column, in weight order (rows, outputs).
 
-    One read of cell ij at row voltage x V returns the conductance difference
-    `mean` + `deviation` ε + read noise of variance `noise_conductance` h(x); see `array.crossbar`.
+    An output is read from some columns c, each with its gain a_c: with ε fresh at every read,
+
+        ΔG = Σ_c a_c (G_c + σ_c ε_c),   variance of the read noise = Σ_c b_c G_c h(x),
+
+    where h is that of one siemens (see `array.crossbar`). Conductances in siemens.
     """
 
-    mean: Float[Tensor, "rows outputs"]
-    """Differential conductance of the weight, averaged over time: (G+ − G−) + g (P+ − P−)."""
-    deviation: Float[Tensor, "rows outputs"]
-    """Its standard deviation after the read window, at use temperature."""
-    noise_conductance: Float[Tensor, "rows outputs"]
-    """G+ + G− + g² (P+ + P−): what Johnson and shot noise are proportional to."""
-    total_conductance: Float[Tensor, "rows outputs"]
-    """G+ + G− + P+ + P−: what the read dissipates in."""
+    conductance: Float[Tensor, "columns rows outputs"]
+    """G_c, averaged over time, at use temperature."""
+    spread: Float[Tensor, "columns rows outputs"]
+    """σ_c: standard deviation of the conductance after the read window; 0 for a quiet device."""
+    correlation_time: Float[Tensor, "columns rows outputs"]
+    """τ_c in seconds; 0 for a device whose reads are always independent."""
+    gains: Float[Tensor, " columns"]
+    """a_c: sign and gain with which a column enters its output."""
+    noise_gains: Float[Tensor, " columns"]
+    """b_c: a_c² for a column that adds Johnson and shot noise, 0 for one read without noise."""
+
+    @classmethod
+    def differential(
+        cls,
+        mean: Float[Tensor, "rows outputs"],
+        deviation: Float[Tensor, "rows outputs"],
+        load: float,
+        correlation_time: float = 0.0,
+    ) -> "ProgrammedCells":
+        """Return cells of two columns, G± = (load ± mean) / 2, read without noise of their own.
+
+        Args:
+            mean: of the difference G+ − G−, S.
+            deviation: its standard deviation after the read window, half of the variance in each.
+            load: G+ + G−, what a cell loads its row with, S.
+            correlation_time: of all cells, s.
+        """
+        spread = torch.stack([deviation, deviation]) / 2**0.5
+        return cls(
+            conductance=torch.stack([load + mean, load - mean]) / 2,
+            spread=spread,
+            correlation_time=torch.full_like(spread, correlation_time),
+            gains=torch.tensor([1.0, -1.0], dtype=mean.dtype),
+            noise_gains=torch.zeros(2, dtype=mean.dtype),
+        )
+
+    @property
+    def mean(self) -> Float[Tensor, "rows outputs"]:
+        """Mean of the conductance difference, Σ a_c G_c."""
+        return torch.einsum("c,cij->ij", self.gains, self.conductance)
+
+    @property
+    def deviation(self) -> Float[Tensor, "rows outputs"]:
+        """Its standard deviation after the read window, √(Σ a_c² σ_c²)."""
+        return torch.einsum("c,cij->ij", self.gains.square(), self.spread.square()).sqrt()
+
+    @property
+    def noise_conductance(self) -> Float[Tensor, "rows outputs"]:
+        """What Johnson and shot noise are proportional to, Σ b_c G_c."""
+        return torch.einsum("c,cij->ij", self.noise_gains, self.conductance)
+
+    @property
+    def total_conductance(self) -> Float[Tensor, "rows outputs"]:
+        """What loads a row and dissipates, Σ G_c."""
+        return self.conductance.sum(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,12 +279,8 @@ def ideal_cells(wanted: WantedCells, cell: GaussianCell) -> ProgrammedCells:
 
     The reference of every comparison: same array and converters, perfect devices.
     """
-    total = torch.full_like(wanted.mean, cell.output_conductance)
-    return ProgrammedCells(
-        mean=wanted.mean * cell.full_scale,
-        deviation=wanted.sigma * cell.full_scale,
-        noise_conductance=torch.zeros_like(total),
-        total_conductance=total,
+    return ProgrammedCells.differential(
+        wanted.mean * cell.full_scale, wanted.sigma * cell.full_scale, cell.output_conductance
     )
 
 

@@ -55,8 +55,10 @@ def hops(chance: Float[Tensor, "pair cells"], directions: Int[Tensor, "pair cell
 
 def cells_in_use(
     written: Written, bench: Bench, curves: DeviceCurves, use: Use
-) -> dict[str, Float[Tensor, " cells"]]:
-    """Return the fields of `ProgrammedCells` over w_max, at a temperature and an age.
+) -> dict[str, Float[Tensor, "columns cells"]]:
+    """Return what `ProgrammedCells` tells by column, G+ G− P+ P−, at a temperature and an age.
+
+    Conductances and spreads are over w_max, times in seconds. Tracks are quiet.
 
     Args:
         written: the chip.
@@ -74,12 +76,12 @@ def cells_in_use(
     )  # fmt: skip
     notch = torch.where(devices.stuck, written.notch, written.notch + moved).clamp_(0, levels - 1)
     tracks = tracks_of(written, notch, bench)
-    both, all_tracks = pillars.sum(0), tracks.sum(0)
+    quiet = torch.zeros_like(tracks)
+    memory = curves.correlation_time_at(coordinate, devices.stray_field)
     return {
-        "mean": tracks[0] - tracks[1] + bench.gain * (pillars[0] - pillars[1]),
-        "deviation": bench.gain * spreads.square().sum(0).sqrt(),
-        "noise_conductance": all_tracks + bench.gain**2 * both,
-        "total_conductance": all_tracks + both,
+        "conductance": torch.cat([tracks, pillars]),
+        "spread": torch.cat([quiet, spreads]),
+        "correlation_time": torch.cat([quiet, memory]),
     }
 
 

@@ -107,7 +107,7 @@ def test_a_study_from_toml_to_report_and_again(command, stand_ins, tmp_path):
         ("hardware.input_bits=0", ["`hardware.input_bits` must be positive", "0"]),
         ("hardware.rows=0", ["`hardware.rows` must be at least 1", "0"]),
         ("hardware.read_voltage=-1 V", ["`hardware.read_voltage` must be positive", "-1"]),
-        ("hardware.read_voltage=100 V", ["`hardware` must hold σ below", "5.09"]),
+        ("hardware.read_voltage=100 V", ["`hardware` must hold σ below", "4.49"]),
         ("hardware.pillar_diameter=1 nm", ["`hardware` must leave preset easyplane-50nm"]),
         ("hardware.use_temperature=-3 K", ["`hardware.use_temperature`", "above 0 K", "-3"]),
         ("hardware.calibration_images=0", ["`calibration_images` must be at least 1", "0"]),

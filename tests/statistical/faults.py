@@ -139,13 +139,11 @@ def _more_missed_steps(right):
 
 
 def _edge_row_lost(right):
-    def masks(rows, tile_rows):
-        found = right(rows, tile_rows).clone()
-        for tile in found:
-            tile[tile.nonzero()[-1]] = False
-        return found
+    def lay_out(tiles, matrix):
+        last = tiles.masks.cumsum(1) == tiles.masks.sum(1, keepdim=True)
+        return right(tiles, torch.where((last & tiles.masks).any(0)[:, None], 0.0, matrix))
 
-    return masks
+    return lay_out
 
 
 def _truncating(_right):
@@ -185,11 +183,9 @@ def _sigma_for_variance(_right):
 
 def _added_before_conversion(_right):
     def draw(layer, moments, noise):
-        y = (moments[0] + moments[1] * noise.normal(moments[0])).unflatten(
-            1, (len(layer.tiles), layer.product.outputs)
-        )
-        full = layer.adc_range.unflatten(0, (len(layer.tiles), -1)).sum(0)
-        y = layer.adc.convert_(y.sum(1), layer.product.per_output(full))
+        y = moments[0] + moments[1] * noise.normal(moments[0])
+        full = layer.adc_range.sum(0)
+        y = layer.adc.convert_(y.sum(0), layer.product.per_output(full))
         return y + layer.product.per_output(layer.bias)
 
     return draw
@@ -297,13 +293,15 @@ FAULTS = {
         Fault(
             "missed steps twice as often", "bayespin.cell.wall_loop:Trains.of", _more_missed_steps
         ),
-        Fault("last row of every tile lost", "bayespin.array.crossbar:tile_masks", _edge_row_lost),
+        Fault(
+            "last row of every tile lost", "bayespin.array.crossbar:RowTiles.lay_out", _edge_row_lost
+        ),
         Fault(
             "read noise of the moments x1.1",
             "bayespin.array.crossbar:moments",
             lambda right: (
                 lambda codes, cells, apply: right(
-                    codes, replace(cells, noise=1.1 * cells.noise), apply
+                    codes, replace(cells, noise_rows=1.1 * cells.noise_rows), apply
                 )
             ),
         ),

@@ -4,11 +4,17 @@ A layer of K rows is cut into tiles of at most N rows; every tile has its own co
 own noise. With row drives x in [0, 1] (in units of the read voltage) the output of one column of
 one tile is Gaussian, exactly, for independent Gaussian cells and amplitude-coded inputs:
 
-    y_j ~ N( Σ_i x_i M_ij ,  Σ_i x_i² S_ij² + h(x_i) N_ij )
+    y_j ~ N( Σ_i x_i M_ij ,  Σ_i x_i² S_ij² + Σ_i h(x_i) N_ij )
 
 M, S: mean and standard deviation of a cell's conductance difference; N: its noise conductance;
-h(x): variance of the Johnson and shot noise of one siemens, over the squared read voltage. A few
+h(x): variance of the Johnson and shot noise of one siemens, over the squared read voltage. Two
 matrix products and one normal draw per output replace one draw per cell. Source: physics.md §8.
+
+Fast forms. Noise conductances differ little from cell to cell, so each tile takes the product of
+a row factor and a column factor that has the same row and column sums: one column instead of a
+matrix. With wires (`array.wires`) currents of other rows lower the voltage at a cell, and
+
+    Var y_j = Σ_i x_i² S'_ij − 2 z Σ_i x_i Q_ij + c_j z²,   z = Σ_i x_i p_i.
 """
 
 from collections.abc import Callable
@@ -16,6 +22,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 
 from bayespin.cell.interface import ProgrammedCells, Reading
 from bayespin.events import TileShape
@@ -25,7 +32,10 @@ from bayespin.shapes import Bool, Float, Tensor
 from bayespin.units import Unit
 
 Apply = Callable[[Tensor, Tensor], Tensor]
-"""A linear map (x, weight) → y; `weight` has one row per output, as in `nn.product`."""
+"""The tiles' linear map (x, weights) → y (tiles, images, outputs, ...); `weights` are laid out."""
+
+Layout = Callable[[Tensor], Tensor]
+"""Lays a matrix (rows, outputs) out as the weights that `Apply` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,24 +71,45 @@ def tile_shapes(rows: int, outputs: int, tile_rows: int) -> tuple[TileShape, ...
     )
 
 
-def tile_masks(rows: int, tile_rows: int) -> Bool[Tensor, "tiles rows"]:
-    """Return which rows each tile holds."""
-    row = torch.arange(rows)
-    return torch.stack([(row // tile_rows) == t for t in range(-(-rows // tile_rows))])
+@dataclass(frozen=True)
+class RowTiles:
+    """A matrix cut into tiles of at most `tile_rows` of its `rows`."""
+
+    rows: int
+    tile_rows: int
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles that share an output."""
+        return -(-self.rows // self.tile_rows)
+
+    @property
+    def masks(self) -> Bool[Tensor, "tiles rows"]:
+        """Which rows each tile holds."""
+        return torch.arange(self.rows) // self.tile_rows == torch.arange(self.tiles)[:, None]
+
+    def lay_out(self, matrix: Float[Tensor, "rows columns"]) -> Tensor:
+        """Return the matrix as (tiles, rows of a tile, columns), padded with zeros."""
+        height = min(self.tile_rows, self.rows)
+        padded = F.pad(matrix, (0, 0, 0, self.tiles * height - self.rows))
+        return padded.view(self.tiles, height, -1)
+
+    def apply(self, x: Tensor, weights: Tensor) -> Float[Tensor, "tiles images columns"]:
+        """Return each tile's product of its part of x (images, rows) with what `lay_out` made."""
+        tiles, height, _ = weights.shape
+        x = F.pad(x, (0, tiles * height - self.rows)) if self.rows % height else x
+        return torch.bmm(x.view(len(x), tiles, height).transpose(0, 1), weights)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TiledCells:
-    """A layer's cells as weights of its linear map, one stack of outputs per tile.
+    """What the cells of a layer do, in units of the layer's output at full drive."""
 
-    `mean`, `variance` and `noise` have shape (tiles · outputs, rows) or its unrolling for a
-    convolution; rows that a tile does not hold are zero. Units: those of the layer's output.
-    """
-
-    mean: Tensor
-    variance: Tensor
-    noise: Tensor
-    """Variance of the read noise at one volt-normalised siemens; multiplies h(x)."""
+    tile_rows: int
+    mean: Float[Tensor, "rows outputs"]
+    variance: Float[Tensor, "rows outputs"]
+    noise: Float[Tensor, "rows outputs"]
+    """Noise conductance; multiplies `code_noise`."""
     code_noise: Float[Tensor, " codes"]
     """h of every DAC code, at the read voltage."""
 
@@ -86,7 +117,7 @@ class TiledCells:
 def tile_cells(
     cells: ProgrammedCells, tile_rows: int, read: Reading, temperature: float, scale: float
 ) -> TiledCells:
-    """Return programmed cells cut into tiles.
+    """Return programmed cells in units of the layer's output.
 
     Args:
         cells: conductances (rows, outputs).
@@ -95,18 +126,13 @@ def tile_cells(
         temperature: of the read noise, in kelvin.
         scale: output units per siemens and unit drive.
     """
-    rows = len(cells.mean)
-    masks = tile_masks(rows, tile_rows)
-
-    def stack(matrix: Tensor) -> Tensor:
-        return (masks[:, None, :] * matrix.T[None]).reshape(-1, rows).float()
-
     return TiledCells(
-        mean=stack(cells.mean * scale),
-        variance=stack((cells.deviation * scale).square()),
+        tile_rows=tile_rows,
+        mean=cells.mean * scale,
+        variance=(cells.deviation * scale).square(),
         # Siemens are small: the scale goes to the conductance, so that float32 holds both factors.
-        noise=stack(cells.noise_conductance * scale),
-        code_noise=(code_noise(read, temperature) * scale).float(),
+        noise=cells.noise_conductance * scale,
+        code_noise=code_noise(read, temperature) * scale,
     )
 
 
@@ -125,27 +151,85 @@ def code_noise(read: Reading, temperature: float) -> Float[Tensor, " codes"]:
     return torch.stack([torch.zeros_like(siemens), *variances[1:]]) / read.voltage**2
 
 
+@dataclass(frozen=True, kw_only=True)
+class TileWeights:
+    """`TiledCells` laid out for a fast product, in one precision."""
+
+    mean: Tensor
+    variance: Tensor
+    noise_rows: Tensor
+    """One column: the row factor of the noise conductance."""
+    noise_columns: Float[Tensor, "tiles outputs"]
+    """Its column factor."""
+    code_noise: Float[Tensor, " codes"]
+
+
+def lay_out(cells: TiledCells, layout: Layout, dtype: torch.dtype = torch.float32) -> TileWeights:
+    """Return cells as the weights of a product."""
+    rows, columns = noise_factors(cells.noise, cells.tile_rows)
+    return TileWeights(
+        mean=layout(cells.mean).to(dtype),
+        variance=layout(cells.variance).to(dtype),
+        noise_rows=layout(rows[:, None]).to(dtype),
+        noise_columns=columns.to(dtype),
+        code_noise=cells.code_noise.to(dtype),
+    )
+
+
+def noise_factors(
+    noise: Float[Tensor, "rows outputs"], tile_rows: int
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, "tiles outputs"]]:
+    """Return r, c with N_ij ≈ r_i c_tj in tile t: the product with N's row and column sums.
+
+    Of all products it is the likeliest where deviations are independent of row and column. A sum
+    over n driven rows is off by about v/√n, with v the relative spread of single cells.
+    """
+    rows = noise.sum(1)
+    parts = [
+        part.sum(0) / part.sum().clamp_min(torch.finfo(noise.dtype).tiny)
+        for part in noise.split(tile_rows)
+    ]
+    return rows, torch.stack(parts)
+
+
 def moments(
-    codes: Float[Tensor, " images *shape"], cells: TiledCells, apply: Apply
+    codes: Float[Tensor, "images *shape"], weights: TileWeights, apply: Apply
 ) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of every output of every tile.
 
     Args:
-        codes: DAC codes, whole numbers as floats; axis 1 holds rows or channels.
-        cells: the layer's tiles, in the shape that `apply` takes.
-        apply: the layer's linear map.
+        codes: DAC codes, whole numbers as floats.
+        weights: the layer's cells, laid out for `apply`.
+        apply: the tiles' linear map.
     """
-    drive = codes / (len(cells.code_noise) - 1)
-    mean = apply(drive, cells.mean)
-    # One product for both kinds of noise: their rows stand one below the other.
-    power = torch.cat([drive.square(), cells.code_noise[codes.long()]], dim=1)
-    variance = apply(power, torch.cat([cells.variance, cells.noise], dim=1))
+    drive = codes * (1 / (len(weights.code_noise) - 1))
+    mean = apply(drive, weights.mean)
+    variance = apply(drive.square_(), weights.variance)
+    columns = weights.noise_columns
+    if bool(columns.any()):
+        heat = apply(_entries(weights.code_noise, codes), weights.noise_rows)
+        columns = columns.view(len(columns), 1, -1, *[1] * (variance.ndim - 3))
+        variance = variance.addcmul_(heat, columns)
     return mean, variance.clamp_min_(0.0).sqrt_()
+
+
+def matrix_moments(
+    codes: Float[Tensor, "images rows"], cells: TiledCells
+) -> tuple[Float[Tensor, "tiles images outputs"], Float[Tensor, "tiles images outputs"]]:
+    """Return `moments` of codes that meet the rows one to one, in the cells' own precision."""
+    tiles = RowTiles(len(cells.mean), cells.tile_rows)
+    weights = lay_out(cells, tiles.lay_out, cells.mean.dtype)
+    return moments(codes.to(cells.mean.dtype), weights, tiles.apply)
+
+
+def _entries(table: Float[Tensor, " codes"], codes: Tensor) -> Tensor:
+    # Four times as fast as indexing by a tensor.
+    return table.index_select(0, codes.flatten().int()).view(codes.shape)
 
 
 def brute_force(
     codes: Float[Tensor, "images rows"], cells: TiledCells, noise: Noise
-) -> Float[Tensor, "images outputs"]:
+) -> Float[Tensor, "tiles images outputs"]:
     """Return one read in which every cell of every image draws its own conductance and noise.
 
     The slow twin that tests `moments`: y = Σ_i x_i (M + S ε)_ij + √(h(x_i) N_ij) ε'.
@@ -153,8 +237,9 @@ def brute_force(
     drive = codes / (len(cells.code_noise) - 1)
     shape = codes.new_empty((len(codes), *cells.mean.shape))
     weight = cells.mean + cells.variance.sqrt() * noise.normal(shape)
-    heat = (cells.code_noise[codes.long()][:, None, :] * cells.noise).sqrt()
-    return (drive[:, None, :] * weight + heat * noise.normal(shape)).sum(-1)
+    heat = (cells.code_noise[codes.long()][:, :, None] * cells.noise).sqrt()
+    currents = drive[:, :, None] * weight + heat * noise.normal(shape)
+    return torch.stack([part.sum(1) for part in currents.split(cells.tile_rows, 1)])
 
 
 def read_energy(

@@ -23,7 +23,7 @@ from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.numerics.tensor_file import read_tensors, write_tensors
 from bayespin.shapes import Tensor
 
-_FORMAT = 1
+_FORMAT = 2
 _REMEDY = "deploy the network anew"
 _PLAIN = ("pulses", "energy", "endurance_used", "cells")
 

@@ -1,18 +1,19 @@
 """The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 import torch
 
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
-from bayespin.array.crossbar import ArrayLayout, TiledCells
+from bayespin.array.crossbar import ArrayLayout, TileWeights
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity
 from bayespin.nn.estimators import Estimator, local_reparameterised
 from bayespin.nn.product import Product
 from bayespin.nn.random_layer import Moments, RandomLayer
+from bayespin.nn.tiling import Tiling
 from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
@@ -43,11 +44,13 @@ class HardwareLayer(RandomLayer):
 
     mean: Tensor
     variance: Tensor
-    noise: Tensor
+    noise_rows: Tensor
+    noise_columns: Tensor
     code_noise: Tensor
     adc_range: Tensor
     bias: Tensor
     row_conductance: Tensor
+    deviation: Tensor
 
     def __init__(
         self, product: Product, bias: Tensor, cells: ProgrammedCells, spec: HardwareSpec
@@ -58,6 +61,7 @@ class HardwareLayer(RandomLayer):
         read = spec.cell.read
         self.dac = Dac(bits=read.input_bits, full_scale=spec.input_scale)
         self.adc = Adc(bits=read.adc_bits)
+        self.tiling = Tiling(product, spec.layout.rows)
         self.tiles = crossbar.tile_shapes(product.rows, product.outputs, spec.layout.rows)
         tiled = crossbar.tile_cells(
             cells,
@@ -66,35 +70,34 @@ class HardwareLayer(RandomLayer):
             spec.temperature,
             scale=spec.weight_max * spec.input_scale / spec.cell.full_scale,
         )
-        unrolled = (len(self.tiles) * product.outputs, *product.weight_shape[1:])
-        self.register_buffer("mean", tiled.mean.reshape(unrolled))
-        self.register_buffer("variance", tiled.variance.reshape(unrolled))
-        self.register_buffer("noise", tiled.noise.reshape(unrolled))
-        self.register_buffer("code_noise", tiled.code_noise)
+        weights = crossbar.lay_out(tiled, self.tiling.lay_out)
+        for name, tensor in vars(weights).items():
+            self.register_buffer(name, tensor)
         self.register_buffer("bias", bias.detach().clone())
-        self.register_buffer("adc_range", torch.ones(unrolled[0]))
+        self.register_buffer("adc_range", torch.ones(len(self.tiles), product.outputs))
         self.register_buffer("row_conductance", cells.total_conductance.contiguous().sum(1))
+        self.register_buffer("deviation", tiled.variance.sqrt().float() / spec.input_scale)
         self.clipped_share, self.positions = 0.0, 0
 
-    def _cells(self) -> TiledCells:
-        return TiledCells(
-            mean=self.mean, variance=self.variance, noise=self.noise, code_noise=self.code_noise
-        )
+    def _weights(self) -> TileWeights:
+        return TileWeights(**{f.name: getattr(self, f.name) for f in fields(TileWeights)})
 
     def moments(self, x: Tensor) -> Moments:
         """Return mean and standard deviation of every tile's output, before the ADC.
 
         Rows are driven with one polarity: inputs below zero count as zero.
         """
-        return crossbar.moments(self.dac.codes(x), self._cells(), self.product.apply)
+        return crossbar.moments(self.dac.codes(x), self._weights(), self.tiling.apply)
 
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
         """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
         mean, deviation = moments
-        y = torch.addcmul(mean, deviation, noise.normal(mean))
-        y = self.adc.convert_(y, self.product.per_output(self.adc_range))
-        if len(self.tiles) > 1:
-            y = y.unflatten(1, (len(self.tiles), self.product.outputs)).sum(1)
+        return self._converted(torch.addcmul(mean, deviation, noise.normal(mean)))
+
+    def _converted(self, y: Tensor) -> Tensor:
+        """Return the digital output of the tiles' integrators; `y` is overwritten."""
+        y = self.adc.convert_(y, self.tiling.per_output(self.adc_range))
+        y = y.sum(0) if len(y) > 1 else y[0]
         return y.add_(self.product.per_output(self.bias))
 
     def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
@@ -118,12 +121,11 @@ class HardwareLayer(RandomLayer):
         """
         mean, deviation = self.moments(x)
         y = torch.addcmul(mean, deviation, noise.normal(mean))
-        by_tile = y.unflatten(1, (len(self.tiles), self.product.outputs)).transpose(0, 1)
-        ranges = torch.tensor([smallest_range(tile) for tile in by_tile])
-        self.adc_range.copy_(ranges.repeat_interleave(self.product.outputs))
-        clipped = y.abs() > self.product.per_output(self.adc_range)
+        ranges = torch.tensor([smallest_range(tile) for tile in y])
+        self.adc_range.copy_(ranges[:, None].expand_as(self.adc_range))
+        clipped = y.abs() > self.tiling.per_output(self.adc_range)
         self.clipped_share = float(clipped.double().mean())
-        self.positions = self.product.positions(y)
+        self.positions = self.product.positions(y[0])
 
     def with_cells(self, cells: ProgrammedCells, temperature: float) -> "HardwareLayer":
         """Return this layer with other cells, read at a temperature (K); converters stay set."""
@@ -169,9 +171,8 @@ class HardwareLayer(RandomLayer):
         Args:
             read_noise: equivalent spread of the read noise over weight_max, from the mapping.
         """
-        by_tile = self.variance.unflatten(0, (len(self.tiles), self.product.outputs))
-        pillars = by_tile.sum(0) / self.spec.input_scale**2
-        return (pillars + (read_noise * self.spec.weight_max) ** 2).sqrt()
+        sigma = (self.deviation.square() + (read_noise * self.spec.weight_max) ** 2).sqrt()
+        return sigma.T.reshape(self.product.weight_shape)
 
     def _row_sums(self, inputs: Tensor) -> Float[Tensor, " rows"]:
         """Return the sum of `inputs` over images and positions, for every row."""

@@ -123,10 +123,11 @@ def test_brute_force_has_the_moments(tile_rows, heat):
 
 def test_tiles_cover_every_row_once():
     for rows, tile_rows in [(1, 1), (7, 3), (9, 3), (128, 128), (129, 128), (300, 128), (5, 8)]:
-        masks = crossbar.RowTiles(rows, tile_rows).masks
+        tiles = crossbar.RowTiles(rows, tile_rows)
+        masks = tiles.masks
         assert masks.sum(0).tolist() == [1] * rows
         assert int(masks.sum(1).max()) <= tile_rows
-        shapes = crossbar.tile_shapes(rows, 2, tile_rows)
+        shapes = tiles.shapes(2)
         assert [shape.rows for shape in shapes] == masks.sum(1).tolist()
         assert {shape.outputs for shape in shapes} == {2}
 

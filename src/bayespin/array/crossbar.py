@@ -63,17 +63,12 @@ class ArrayLayout:
                 raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")
 
 
-def tile_shapes(rows: int, outputs: int, tile_rows: int) -> tuple[TileShape, ...]:
-    """Return the tiles that hold a matrix of `rows` × `outputs`: all full but the last."""
-    return tuple(
-        TileShape(rows=min(tile_rows, rows - start), outputs=outputs)
-        for start in range(0, rows, tile_rows)
-    )
-
-
 @dataclass(frozen=True)
 class RowTiles:
-    """A matrix cut into tiles of at most `tile_rows` of its `rows`."""
+    """A matrix cut into as few tiles of at most `tile_rows` of its `rows` as hold it.
+
+    Tiles share the rows evenly: shorter columns lose less voltage and need smaller ranges.
+    """
 
     rows: int
     tile_rows: int
@@ -84,15 +79,26 @@ class RowTiles:
         return -(-self.rows // self.tile_rows)
 
     @property
+    def height(self) -> int:
+        """Rows of every tile but the last, which may have fewer."""
+        return -(-self.rows // self.tiles)
+
+    def shapes(self, outputs: int) -> tuple[TileShape, ...]:
+        """Return the tiles of a matrix with this many outputs."""
+        starts = range(0, self.rows, self.height)
+        return tuple(
+            TileShape(rows=min(self.height, self.rows - s), outputs=outputs) for s in starts
+        )
+
+    @property
     def masks(self) -> Bool[Tensor, "tiles rows"]:
         """Which rows each tile holds."""
-        return torch.arange(self.rows) // self.tile_rows == torch.arange(self.tiles)[:, None]
+        return torch.arange(self.rows) // self.height == torch.arange(self.tiles)[:, None]
 
     def lay_out(self, matrix: Float[Tensor, "rows columns"]) -> Tensor:
         """Return the matrix as (tiles, rows of a tile, columns), padded with zeros."""
-        height = min(self.tile_rows, self.rows)
-        padded = F.pad(matrix, (0, 0, 0, self.tiles * height - self.rows))
-        return padded.view(self.tiles, height, -1)
+        padded = F.pad(matrix, (0, 0, 0, self.tiles * self.height - self.rows))
+        return padded.view(self.tiles, self.height, -1)
 
     def apply(self, x: Tensor, weights: Tensor) -> Float[Tensor, "tiles images columns"]:
         """Return each tile's product of its part of x (images, rows) with what `lay_out` made."""
@@ -105,7 +111,7 @@ class RowTiles:
 class TiledCells:
     """What the cells of a layer do, in units of the layer's output at full drive."""
 
-    tile_rows: int
+    tiles: RowTiles
     mean: Float[Tensor, "rows outputs"]
     variance: Float[Tensor, "rows outputs"]
     noise: Float[Tensor, "rows outputs"]
@@ -127,7 +133,7 @@ def tile_cells(
         scale: output units per siemens and unit drive.
     """
     return TiledCells(
-        tile_rows=tile_rows,
+        tiles=RowTiles(len(cells.mean), tile_rows),
         mean=cells.mean * scale,
         variance=(cells.deviation * scale).square(),
         # Siemens are small: the scale goes to the conductance, so that float32 holds both factors.
@@ -166,7 +172,7 @@ class TileWeights:
 
 def lay_out(cells: TiledCells, layout: Layout, dtype: torch.dtype = torch.float32) -> TileWeights:
     """Return cells as the weights of a product."""
-    rows, columns = noise_factors(cells.noise, cells.tile_rows)
+    rows, columns = noise_factors(cells.noise, cells.tiles.height)
     return TileWeights(
         mean=layout(cells.mean).to(dtype),
         variance=layout(cells.variance).to(dtype),
@@ -177,9 +183,9 @@ def lay_out(cells: TiledCells, layout: Layout, dtype: torch.dtype = torch.float3
 
 
 def noise_factors(
-    noise: Float[Tensor, "rows outputs"], tile_rows: int
+    noise: Float[Tensor, "rows outputs"], height: int
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, "tiles outputs"]]:
-    """Return r, c with N_ij ≈ r_i c_tj in tile t: the product with N's row and column sums.
+    """Return r, c with N_ij ≈ r_i c_tj in tile t of that height: the product with N's row and column sums.
 
     Of all products it is the likeliest where deviations are independent of row and column. A sum
     over n driven rows is off by about v/√n, with v the relative spread of single cells.
@@ -187,7 +193,7 @@ def noise_factors(
     rows = noise.sum(1)
     parts = [
         part.sum(0) / part.sum().clamp_min(torch.finfo(noise.dtype).tiny)
-        for part in noise.split(tile_rows)
+        for part in noise.split(height)
     ]
     return rows, torch.stack(parts)
 
@@ -217,9 +223,8 @@ def matrix_moments(
     codes: Float[Tensor, "images rows"], cells: TiledCells
 ) -> tuple[Float[Tensor, "tiles images outputs"], Float[Tensor, "tiles images outputs"]]:
     """Return `moments` of codes that meet the rows one to one, in the cells' own precision."""
-    tiles = RowTiles(len(cells.mean), cells.tile_rows)
-    weights = lay_out(cells, tiles.lay_out, cells.mean.dtype)
-    return moments(codes.to(cells.mean.dtype), weights, tiles.apply)
+    weights = lay_out(cells, cells.tiles.lay_out, cells.mean.dtype)
+    return moments(codes.to(cells.mean.dtype), weights, cells.tiles.apply)
 
 
 def _entries(table: Float[Tensor, " codes"], codes: Tensor) -> Tensor:
@@ -239,7 +244,7 @@ def brute_force(
     weight = cells.mean + cells.variance.sqrt() * noise.normal(shape)
     heat = (cells.code_noise[codes.long()][:, :, None] * cells.noise).sqrt()
     currents = drive[:, :, None] * weight + heat * noise.normal(shape)
-    return torch.stack([part.sum(1) for part in currents.split(cells.tile_rows, 1)])
+    return torch.stack([part.sum(1) for part in currents.split(cells.tiles.height, 1)])
 
 
 def read_energy(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from bayespin.array.crossbar import ArrayLayout, code_noise
+from bayespin.array.crossbar import ArrayLayout, RowTiles, code_noise
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import (
     GaussianCell,
@@ -256,7 +256,8 @@ class Deployment:
         report = self.layers[layer].report
         if report is None:
             return 0.0
-        return max(float(tile.sum()) for tile in report.row_time.split(self.chip.layout.rows))
+        height = RowTiles(len(report.row_time), self.chip.layout.rows).height
+        return max(float(tile.sum()) for tile in report.row_time.split(height))
 
     def _outputs(self) -> int:
         return list(self.network.random_layers().values())[-1].product.outputs

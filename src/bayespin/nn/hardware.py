@@ -62,7 +62,7 @@ class HardwareLayer(RandomLayer):
         self.dac = Dac(bits=read.input_bits, full_scale=spec.input_scale)
         self.adc = Adc(bits=read.adc_bits)
         self.tiling = Tiling(product, spec.layout.rows)
-        self.tiles = crossbar.tile_shapes(product.rows, product.outputs, spec.layout.rows)
+        self.tiles = self.tiling.rows.shapes(product.outputs)
         tiled = crossbar.tile_cells(
             cells,
             spec.layout.rows,

@@ -115,6 +115,22 @@ class KeyedNoise:
         return torch.empty_like(like).normal_(generator=self.generator)
 
 
+@dataclass(frozen=True)
+class HeldNoise:
+    """Two sources: what is drawn once and held, and, as `fresh`, what each read draws anew.
+
+    A source of weights that many calls share gives them the same draws; noise of converters and
+    read-out must differ from call to call all the same.
+    """
+
+    held: Noise
+    fresh: Noise
+
+    def normal(self, like: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return numbers that are held."""
+        return self.held.normal(like)
+
+
 class InjectedNoise:
     """Given numbers in the order of the calls; lets a test compare two descriptions exactly."""
 

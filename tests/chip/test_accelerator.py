@@ -105,7 +105,9 @@ def test_perfect_devices_and_fine_converters_are_the_software_network():
     x, noise = images(64), Recorded(KEY.child("reads"))
     with torch.no_grad():
         wanted = clipped_twin(fine())(x, noise, local_reparameterised)
-        found = fine().network(x, InjectedNoise([d[None] for d in noise.draws]), local_reparameterised)
+        found = fine().network(
+            x, InjectedNoise([d[None] for d in noise.draws]), local_reparameterised
+        )
     assert float((found - wanted).square().mean().sqrt()) < 0.01 * float(wanted.std())
 
 

@@ -7,13 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from bayespin.array.crossbar import ArrayLayout
+from bayespin.array.hold import Hold
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import WantedCells, ideal_cells
 from bayespin.nn import estimators
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Convolution, Dense, Product
-from bayespin.rng import InjectedNoise, Key, KeyedNoise
+from bayespin.rng import HeldNoise, InjectedNoise, Key, KeyedNoise
 
 KEY = Key.root(0).child("hardware")
 PRESET = BitCell.preset()
@@ -125,10 +126,63 @@ def test_every_tile_is_converted_by_itself_and_then_added(product):
 
 
 @pytest.mark.parametrize("name", ["reparameterised", "flipout"])
-def test_a_draw_that_is_held_is_refused(name):
+def test_a_draw_that_nothing_holds_is_refused(name):
     hardware = ideal(software_of(DENSE), spec_of(PRESET))
     with pytest.raises(ValueError, match="must be `per_read`"):
         hardware(inputs_of(DENSE), KeyedNoise.from_key(KEY), getattr(estimators, name))
+
+
+def holding(product: Product, scope: str) -> tuple[MeanFieldLayer, HardwareLayer]:
+    software = software_of(product)
+    spec = replace(spec_of(cell_of(BITS)), hold=Hold(energy=0.0, time=0.0, scope=scope))
+    hardware = ideal(software, spec)
+    with torch.no_grad():
+        hardware.adc_range.fill_(20.0)
+    return software, hardware
+
+
+@pytest.mark.parametrize("product", [DENSE, CONVOLUTION], ids=["dense", "conv"])
+def test_a_held_draw_is_a_draw_of_weights(product):
+    """With the same numbers for the weights: within half a step of each converter."""
+    software, hardware = holding(product, "batch")
+    x = inputs_of(product)
+    weights = normal_like(software.mean)
+    silent = torch.zeros_like(hardware.moments(x)[0])
+    laid = hardware.tiling.lay_out(weights.flatten(1).T)
+    noise = HeldNoise(InjectedNoise([laid]), InjectedNoise([silent]))
+    with torch.no_grad():
+        found = hardware(x, noise, estimators.reparameterised)
+        wanted = software(x, InjectedNoise([weights]), estimators.reparameterised)
+    assert float((found - wanted).abs().max()) < 20 / 2 ** (BITS - 1) + 2e-3
+    assert float(found.std()) > 0.5
+
+
+@pytest.mark.parametrize("scope", ["image", "batch"])
+def test_images_share_a_draw_by_scope_and_positions_always(scope):
+    """One draw scales a constant map alike everywhere; equal images differ if draws do."""
+    _, hardware = holding(CONVOLUTION, scope)
+    x = torch.full((2, 2, 5, 4), 0.7)
+    with torch.no_grad():
+        first, second = hardware(x, KeyedNoise.from_key(KEY), estimators.reparameterised)
+    flat = first.flatten(1)
+    assert flat.equal(flat[:, :1].expand_as(flat))
+    assert first.equal(second) == (scope == "batch")
+
+
+def test_signed_inputs_are_read_twice_and_subtracted():
+    """Mean of a signed product; variances of the two reads add up to that of all rows."""
+    software, x = software_of(DENSE), 2 * inputs_of(DENSE) - 1
+    spec = replace(spec_of(cell_of(BITS)), signed=True)
+    hardware = ideal(software, spec)
+    with torch.no_grad():
+        (mean,), (deviation,) = hardware.moments(x)
+        wanted, spread = software.moments(x)
+    torch.testing.assert_close(mean + software.bias, wanted, rtol=0, atol=2e-3)
+    torch.testing.assert_close(deviation, spread, rtol=1e-3, atol=0)
+    events = hardware.activity("signed", x, mean).events
+    assert events.tile_reads == 2
+    assert events.conversions == 4
+    assert events.row_drives == pytest.approx(7)
 
 
 def test_calibration_clips_one_sample_in_ten_thousand_and_sets_one_range_per_tile():

@@ -294,7 +294,9 @@ FAULTS = {
             "missed steps twice as often", "bayespin.cell.wall_loop:Trains.of", _more_missed_steps
         ),
         Fault(
-            "last row of every tile lost", "bayespin.array.crossbar:RowTiles.lay_out", _edge_row_lost
+            "last row of every tile lost",
+            "bayespin.array.crossbar:RowTiles.lay_out",
+            _edge_row_lost,
         ),
         Fault(
             "read noise of the moments x1.1",

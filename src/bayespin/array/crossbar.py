@@ -185,7 +185,7 @@ def lay_out(cells: TiledCells, layout: Layout, dtype: torch.dtype = torch.float3
 def noise_factors(
     noise: Float[Tensor, "rows outputs"], height: int
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, "tiles outputs"]]:
-    """Return r, c with N_ij ≈ r_i c_tj in tile t of that height: the product with N's row and column sums.
+    """Return r, c with N_ij ≈ r_i c_tj in tile t: the product with N's row and column sums.
 
     Of all products it is the likeliest where deviations are independent of row and column. A sum
     over n driven rows is off by about v/√n, with v the relative spread of single cells.
@@ -199,7 +199,7 @@ def noise_factors(
 
 
 def moments(
-    codes: Float[Tensor, "images *shape"], weights: TileWeights, apply: Apply
+    codes: Float[Tensor, " images *shape"], weights: TileWeights, apply: Apply
 ) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of every output of every tile.
 
@@ -208,15 +208,50 @@ def moments(
         weights: the layer's cells, laid out for `apply`.
         apply: the tiles' linear map.
     """
-    drive = codes * (1 / (len(weights.code_noise) - 1))
+    drive = _drive(codes, weights)
     mean = apply(drive, weights.mean)
     variance = apply(drive.square_(), weights.variance)
-    columns = weights.noise_columns
-    if bool(columns.any()):
-        heat = apply(_entries(weights.code_noise, codes), weights.noise_rows)
-        columns = columns.view(len(columns), 1, -1, *[1] * (variance.ndim - 3))
-        variance = variance.addcmul_(heat, columns)
+    heat = _heat(codes, weights, apply)
+    variance = variance if heat is None else variance.addcmul_(*heat)
     return mean, variance.clamp_min_(0.0).sqrt_()
+
+
+def held_moments(
+    codes: Float[Tensor, " images *shape"], drawn: Tensor, weights: TileWeights, apply: Apply
+) -> tuple[Tensor, Tensor]:
+    """Return `moments` where cells hold what they have `drawn`: only read noise is left.
+
+    Args:
+        codes: DAC codes, whole numbers as floats.
+        drawn: from `held_weights`.
+        weights: the layer's cells, laid out for `apply`.
+        apply: the tiles' linear map.
+    """
+    mean = apply(_drive(codes, weights), drawn)
+    heat = _heat(codes, weights, apply)
+    if heat is None:
+        return mean, torch.zeros((), dtype=mean.dtype, device=mean.device).expand_as(mean)
+    return mean, (heat[0].sqrt() * heat[1].sqrt()).expand_as(mean)
+
+
+def held_weights(weights: TileWeights, noise: Noise) -> Tensor:
+    """Return weights M + S ε, laid out: what the cells hold until they are released."""
+    return weights.mean + weights.variance.sqrt() * noise.normal(weights.mean)
+
+
+def _drive(codes: Tensor, weights: TileWeights) -> Tensor:
+    return codes * (1 / (len(weights.code_noise) - 1))
+
+
+def _heat(codes: Tensor, weights: TileWeights, apply: Apply) -> tuple[Tensor, Tensor] | None:
+    """Return two factors of the read noise's variance, or None where cells read without noise."""
+    columns = weights.noise_columns
+    if not bool(columns.any()):
+        return None
+    # Four times as fast as indexing by a tensor.
+    table = weights.code_noise.index_select(0, codes.flatten().int()).view(codes.shape)
+    heat = apply(table, weights.noise_rows)
+    return heat, columns.view(len(columns), 1, -1, *[1] * (heat.ndim - 3))
 
 
 def matrix_moments(
@@ -225,11 +260,6 @@ def matrix_moments(
     """Return `moments` of codes that meet the rows one to one, in the cells' own precision."""
     weights = lay_out(cells, cells.tiles.lay_out, cells.mean.dtype)
     return moments(codes.to(cells.mean.dtype), weights, cells.tiles.apply)
-
-
-def _entries(table: Float[Tensor, " codes"], codes: Tensor) -> Tensor:
-    # Four times as fast as indexing by a tensor.
-    return table.index_select(0, codes.flatten().int()).view(codes.shape)
 
 
 def brute_force(

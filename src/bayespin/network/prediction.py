@@ -10,7 +10,7 @@ from bayespin.network.models import Network
 from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling, local_reparameterised
 from bayespin.nn.random_layer import RandomLayer
 from bayespin.numerics.parallel import in_order
-from bayespin.rng import Key, KeyedNoise, Noise
+from bayespin.rng import HeldNoise, Key, KeyedNoise, Noise
 from bayespin.shapes import Float, Tensor
 
 IMAGE_BLOCK = 125
@@ -56,14 +56,16 @@ def predict_reads(
         images: one block.
         sampling: what one pass shares.
         reads: Monte-Carlo passes.
-        key: randomness; sample s of block b draws from ("read", s, b), or ("read", s) if frozen.
+        key: randomness; sample s of block b draws from ("read", s, b), and what is frozen from
+            ("read", s).
         block: index of the block.
     """
     passes = _Passes(network, images, SAMPLING_ESTIMATOR[sampling])
     probabilities = []
     for sample in range(reads):
-        own = ("read", sample) if sampling is Sampling.FROZEN else ("read", sample, block)
-        noise = KeyedNoise.from_key(key.child(*own), images.device)
+        noise: Noise = KeyedNoise.from_key(key.child("read", sample, block), images.device)
+        if sampling is Sampling.FROZEN:
+            noise = HeldNoise(KeyedNoise.from_key(key.child("read", sample), images.device), noise)
         probabilities.append(passes.run(noise).softmax(-1))
     return torch.stack(probabilities)
 

@@ -8,13 +8,14 @@ import torch
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
 from bayespin.array.crossbar import ArrayLayout, TileWeights
+from bayespin.array.hold import Hold
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity
-from bayespin.nn.estimators import Estimator, local_reparameterised
+from bayespin.nn.estimators import Estimator, local_reparameterised, reparameterised
 from bayespin.nn.product import Product
 from bayespin.nn.random_layer import Moments, RandomLayer
 from bayespin.nn.tiling import Tiling
-from bayespin.rng import Noise
+from bayespin.rng import HeldNoise, Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
 
@@ -30,6 +31,10 @@ class HardwareSpec:
     """Activation that the largest DAC code stands for."""
     temperature: Annotated[float, Unit("K")]
     """At which it is read."""
+    signed: bool = False
+    """Whether inputs below zero are read too, in a second read with integrators reversed."""
+    hold: Hold | None = None
+    """What holds a draw of the cells over many reads, if anything does."""
 
 
 class HardwareLayer(RandomLayer):
@@ -85,8 +90,16 @@ class HardwareLayer(RandomLayer):
     def moments(self, x: Tensor) -> Moments:
         """Return mean and standard deviation of every tile's output, before the ADC.
 
-        Rows are driven with one polarity: inputs below zero count as zero.
+        Rows are driven with one polarity. Inputs below zero count as zero, unless the layer is
+        `signed`: then a second read of −x follows, whose current the integrators subtract.
         """
+        mean, deviation = self._one_polarity(x)
+        if not self.spec.signed:
+            return mean, deviation
+        below, more = self._one_polarity(-x)
+        return mean - below, torch.hypot(deviation, more)
+
+    def _one_polarity(self, x: Tensor) -> Moments:
         return crossbar.moments(self.dac.codes(x), self._weights(), self.tiling.apply)
 
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
@@ -101,18 +114,43 @@ class HardwareLayer(RandomLayer):
         return y.add_(self.product.per_output(self.bias))
 
     def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
-        """Return one read of every cell with fresh noise.
+        """Return one read, with fresh draws of all cells or with draws that are held.
+
+        Args:
+            x: inputs.
+            noise: of the draws; with `HeldNoise` what is held and what is fresh come apart.
+            estimator: `local_reparameterised` draws at every read; `reparameterised` holds one
+                draw of the cells for all images and positions of the call.
 
         Raises:
-            ValueError: an estimator other than `local_reparameterised`: devices draw anew at
-                every read, and this chip has no mechanism that holds a draw.
+            ValueError: another estimator, or `reparameterised` on a chip without a hold.
         """
-        if estimator is not local_reparameterised:
-            raise ValueError(
-                "Sampling on the chip must be `per_read`: its cells draw anew at every read, "
-                "and it has no mechanism that holds a sample."
-            )
-        return self.draw(self.moments(x), noise)
+        if estimator is local_reparameterised:
+            return self.draw(self.moments(x), noise)
+        if estimator is reparameterised and self.spec.hold is not None:
+            return self._held(x, noise, self.spec.hold)
+        raise ValueError(
+            "Sampling on the chip must be `per_read`, because its cells draw anew at every read; "
+            "`frozen` needs `hold`, a mechanism that holds a draw."
+        )
+
+    def _held(self, x: Tensor, noise: Noise, hold: Hold) -> Tensor:
+        """Return one read of cells that hold a draw, one for all images or one for each."""
+        fresh = noise.fresh if isinstance(noise, HeldNoise) else noise
+        if hold.images > 1:
+            return self.draw(self._held_moments(x, noise), fresh)
+        found = [self._held_moments(image, fresh) for image in x.split(1)]
+        mean, deviation = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        return self.draw((mean, deviation), fresh)
+
+    def _held_moments(self, x: Tensor, noise: Noise) -> Moments:
+        weights, apply = self._weights(), self.tiling.apply
+        drawn = crossbar.held_weights(weights, noise)
+        mean, deviation = crossbar.held_moments(self.dac.codes(x), drawn, weights, apply)
+        if self.spec.signed:
+            below, more = crossbar.held_moments(self.dac.codes(-x), drawn, weights, apply)
+            mean, deviation = mean - below, torch.hypot(deviation, more)
+        return mean, deviation
 
     def calibrate(self, x: Tensor, noise: Noise) -> None:
         """Set each tile's ADC range from noisy outputs of calibration inputs.
@@ -146,13 +184,14 @@ class HardwareLayer(RandomLayer):
         positions = self.product.positions(y)
         rows, outputs, tiles = self.product.rows, self.product.outputs, len(self.tiles)
         read = self.spec.cell.read
-        codes = self.dac.codes(x)
+        codes = self.dac.codes(x.abs() if self.spec.signed else x).double()
         squares = self._row_sums((codes / self.dac.steps).square())
         energy = crossbar.read_energy(squares, self.row_conductance, read)
         driven = float(self._row_sums((codes > 0).to(codes)).sum()) / len(x)
+        polarities = 2 if self.spec.signed else 1
         out_bits = y[0].numel() * read.input_bits
         events = Events(
-            tile_reads=positions * tiles,
+            tile_reads=positions * tiles * polarities,
             row_drives=driven,
             integrations=positions * tiles * outputs,
             conversions=positions * tiles * outputs,
@@ -160,7 +199,7 @@ class HardwareLayer(RandomLayer):
             activations=positions * outputs,
             buffer_bits_read=positions * self.product.fresh_inputs * read.input_bits,
             buffer_bits_written=out_bits,
-            cell_reads=positions * rows * outputs,
+            cell_reads=positions * rows * outputs * polarities,
             array_energy=energy / len(x),
         )
         return LayerActivity(name=name, tiles=self.tiles, positions=positions, events=events)
@@ -177,7 +216,8 @@ class HardwareLayer(RandomLayer):
     def _row_sums(self, inputs: Tensor) -> Float[Tensor, " rows"]:
         """Return the sum of `inputs` over images and positions, for every row."""
         # The gradient of Σ y = Σ x·W with respect to W adds up, for each weight, its inputs.
-        weight = torch.zeros((1, *self.product.weight_shape[1:]), requires_grad=True)
+        shape = (1, *self.product.weight_shape[1:])
+        weight = torch.zeros(shape, dtype=inputs.dtype, requires_grad=True)
         with torch.enable_grad():
             total = self.product.apply(inputs, weight).sum()
         (sums,) = torch.autograd.grad(total, weight)

@@ -29,6 +29,8 @@ class Events:
     """Cells seen by the reads; each gives one Gaussian sample."""
     array_energy: float = 0.0
     """Joules dissipated in the cells."""
+    hold_energy: float = 0.0
+    """Joules to draw cells once and hold them."""
     write_pulses: float = 0.0
     verify_reads: float = 0.0
     write_energy: float = 0.0

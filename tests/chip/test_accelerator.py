@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from bayespin.array.hold import Hold
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.load import InputError
 from bayespin.network.models import Network, lenet5
@@ -305,3 +306,32 @@ def test_converters_are_exchanged_and_nothing_else():
     assert (read.input_bits, read.adc_bits) == (4, 6)
     back = replace(chip, cell=replace(chip.cell, read=replace(read, input_bits=8, adc_bits=8)))
     assert back == CHIP
+
+
+def test_frozen_needs_a_hold_and_pays_for_it():
+    x = images(10)
+    free = deployed("spintronic")
+    for ask in (free.predict, free.bill):
+        with pytest.raises(ValueError, match="must be `per_read` on a chip whose cells draw anew"):
+            ask(x, 2, KEY, sampling=Sampling.FROZEN)
+    hold = Hold(energy=2e-15, time=60e-9, scope="image")
+    chip = replace(free.chip, hold=hold)
+    holding = chip.deploy(network_of(), x, KEY.child("holding"))
+    one = holding.predict(x, 3, KEY, sampling=Sampling.FROZEN)
+    assert bool(torch.isfinite(one.mean).all())
+    per_read, frozen = (holding.bill(x, 10, KEY, s) for s in (Sampling.PER_READ, Sampling.FROZEN))
+    weights = sum(m.weights for m in holding.mappings)
+    assert frozen.energy_by_component["hold"] == pytest.approx(10 * weights * 2e-15)
+    assert "hold" not in per_read.energy_by_component
+    assert frozen.latency_s < per_read.latency_s  # no wait for new draws
+
+
+def test_frozen_reads_of_a_chip_are_draws_of_its_weights():
+    """Spread over passes and over positions: equal patches differ only by read noise."""
+    holding = replace(CHIP, hold=Hold(energy=0.0, time=0.0)).deploy(
+        network_of(), images(20), KEY.child("frozen"), "ideal"
+    )
+    x = images(6)
+    reads = predict_reads(holding.network, x.repeat(2, 1, 1, 1), Sampling.FROZEN, 4, KEY)
+    assert reads[:, :6].equal(reads[:, 6:])  # a batch shares the draw, and ideal cells are quiet
+    assert float(reads.std(0).max()) > 1e-3

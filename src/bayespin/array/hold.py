@@ -51,3 +51,11 @@ class Hold:
     def images(self) -> int:
         """Images that share a draw."""
         return self.batch if self.scope == "batch" else 1
+
+    def energy_per_pass(self, weights: int) -> float:
+        """Return J that one image's pass takes for a layer of this many weights."""
+        return weights * self.energy / self.images
+
+    def time_per_pass(self, layers: int) -> float:
+        """Return s that one image's pass takes for a network of this many layers on tiles."""
+        return self.time / self.images * (layers if self.scope == "tile" else 1)

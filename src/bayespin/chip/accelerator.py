@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from bayespin.array.crossbar import ArrayLayout, RowTiles, code_noise
+from bayespin.array.hold import Hold
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import (
     GaussianCell,
@@ -44,6 +45,8 @@ class Accelerator:
     preset: str = "custom"
     preset_hash: str = ""
     components: str = "28nm"
+    hold: Hold | None = None
+    """What holds a draw of the cells over many reads; without it, `frozen` is refused."""
 
     @classmethod
     def from_preset(cls, name: str = "easyplane-50nm") -> "Accelerator":
@@ -138,6 +141,7 @@ class Accelerator:
             weight_max=mapping.weight_max,
             input_scale=mapping.input_scale,
             temperature=self.cell.environment.use_temperature,
+            hold=self.hold,
         )
         return HardwareLayer(layer.product, layer.bias, cells, spec), written
 
@@ -206,9 +210,23 @@ class Deployment:
         reads: int,
         key: Key,
         execution: Execution | None = None,
+        sampling: Sampling = Sampling.PER_READ,
     ) -> Predictive:
-        """Return the predictive distribution over `reads` reads, sampled `per_read`."""
-        return predict(self.network, images, Sampling.PER_READ, reads, key, execution)
+        """Return the predictive distribution over `reads` reads.
+
+        Raises:
+            ValueError: `frozen` on a chip without `hold`, or what `network.prediction` refuses.
+        """
+        self._check(sampling)
+        return predict(self.network, images, sampling, reads, key, execution)
+
+    def _check(self, sampling: Sampling) -> None:
+        if sampling is Sampling.FROZEN and self.chip.hold is None:
+            raise ValueError(
+                "Argument `sampling` must be `per_read` on a chip whose cells draw anew at every "
+                "read, but is `frozen`: give `Accelerator` a `hold`, the mechanism that holds a "
+                "draw, with its energy and time."
+            )
 
     def activity(self, images: Float[Tensor, " images *shape"], key: Key) -> list[LayerActivity]:
         """Return what every layer does per image and pass, averaged over `images`."""
@@ -222,20 +240,38 @@ class Deployment:
                 x = y
         return layers
 
-    def bill(self, images: Float[Tensor, " images *shape"], reads: int, key: Key) -> Bill:
+    def bill(
+        self,
+        images: Float[Tensor, " images *shape"],
+        reads: int,
+        key: Key,
+        sampling: Sampling = Sampling.PER_READ,
+    ) -> Bill:
         """Return energy, latency and area of one prediction with `reads` reads.
 
         Args:
             images: typical inputs; the energy is their average.
             reads: Monte-Carlo passes.
             key: noise of the pass that counts events.
+            sampling: `frozen` adds what holding costs, and reads without waiting for new draws.
+
+        Raises:
+            ValueError: `frozen` on a chip without `hold`, or what `cost.account` refuses.
         """
-        layers = [
-            replace(layer, events=layer.events + self.layers[layer.name].events)
-            for layer in self.activity(images, key)
-        ]
+        self._check(sampling)
+        hold = self.chip.hold if sampling is Sampling.FROZEN else None
+        layers = []
+        for layer in self.activity(images, key):
+            weights = sum(tile.rows * tile.outputs for tile in layer.tiles)
+            held = Events(hold_energy=hold.energy_per_pass(weights) if hold is not None else 0.0)
+            events = layer.events + self.layers[layer.name].events + held
+            layers.append(replace(layer, events=events))
+        hardware, schedule = self._hardware(), self._schedule(hold)
+        return account(layers, reads, hardware, schedule, load_components(self.chip.components))
+
+    def _hardware(self) -> Hardware:
         read = self.chip.cell.read
-        hardware = Hardware(
+        return Hardware(
             output_conductance=self.chip.cell.output_conductance,
             adc_bits=read.adc_bits,
             input_bits=read.input_bits,
@@ -243,13 +279,17 @@ class Deployment:
             read_voltage=read.voltage,
             temperature=self.use.temperature,
         )
-        schedule = Schedule(
-            read_window=read.window,
-            sampling_period=self.chip.cell.sampling_period(),
+
+    def _schedule(self, hold: Hold | None) -> Schedule:
+        window = self.chip.cell.read.window
+        return Schedule(
+            read_window=window,
+            # A held draw needs no wait: the chain of the read alone sets the pace.
+            sampling_period=window if hold is not None else self.chip.cell.sampling_period(),
+            hold_time=hold.time_per_pass(len(self.layers)) if hold is not None else 0.0,
             classes=int(self._outputs()),
             programming_times={name: self.programming_time(name) for name in self.layers},
         )
-        return account(layers, reads, hardware, schedule, load_components(self.chip.components))
 
     def programming_time(self, layer: str) -> float:
         """Return the seconds that programming one layer took: rows in turn, its tiles at once."""

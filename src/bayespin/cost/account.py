@@ -29,11 +29,17 @@ class Schedule:
     """Network outputs whose probabilities, logarithms and squares are summed over passes."""
     replication: Mapping[str, int] = field(default_factory=dict)
     """Copies of a layer that share its positions; 1 where a layer is not named."""
+    hold_time: Annotated[float, Unit("s")] = 0.0
+    """Of one pass, to draw the cells and hold them; shared out evenly over the layers."""
     programming_times: Mapping[str, float] = field(default_factory=dict)
     """s to program a layer, its tiles and copies at once; 0 where a layer is not named."""
 
     def __post_init__(self) -> None:
         _positive(self, "read_window", "sampling_period")
+        if not self.hold_time >= 0:
+            raise ValueError(
+                f"Argument `hold_time` must not be negative, but is {self.hold_time:g} s."
+            )
         for name, seconds in self.programming_times.items():
             if not seconds >= 0:
                 raise ValueError(
@@ -159,8 +165,9 @@ def account(
 ) -> Bill:
     """Return the bill of one image with `reads` Monte-Carlo passes.
 
-    Latency = R Σ_l ceil(P_l / copies) max(T_s, drive + settle + window + hold + conversions +
-    digital): layers and positions run one after another, the tiles of a layer at once.
+    Latency = R T_hold + R Σ_l ceil(P_l / copies) max(T_s, drive + settle + window + sample and
+    hold + conversions + digital): layers and positions run one after another, a layer's tiles at
+    once.
 
     Raises:
         ValueError: no layers, no reads, two layers of one name, an unknown replicated layer, or a
@@ -169,7 +176,8 @@ def account(
     _check(layers, reads, hardware, schedule, table)
     price = _Price(hardware=hardware, schedule=schedule, table=table)
     areas = {layer.name: _layer_area(layer, price) for layer in layers}
-    latency = {layer.name: reads * price.pass_time(layer) for layer in layers}
+    hold = schedule.hold_time / len(layers)
+    latency = {layer.name: reads * (hold + price.pass_time(layer)) for layer in layers}
     energy = {
         layer.name: {part: reads * joules for part, joules in _layer_energy(layer, price).items()}
         for layer in layers
@@ -216,6 +224,7 @@ def _layer_energy(layer: LayerActivity, price: _Price) -> dict[str, float]:
     row = driver.dac_energy(hardware.input_bits, hardware.read_voltage, supply)
     return {
         "array": events.array_energy,
+        **({"hold": events.hold_energy} if events.hold_energy else {}),
         "read supply": table.supply.loss(events.array_energy, hardware.read_voltage),
         "dac": events.row_drives * row,
         "row driver": events.row_drives

@@ -208,7 +208,7 @@ def moments(
         weights: the layer's cells, laid out for `apply`.
         apply: the tiles' linear map.
     """
-    drive = _drive(codes, weights)
+    drive = drive_of(codes, weights)
     mean = apply(drive, weights.mean)
     variance = apply(drive.square_(), weights.variance)
     heat = _heat(codes, weights, apply)
@@ -216,22 +216,15 @@ def moments(
     return mean, variance.clamp_min_(0.0).sqrt_()
 
 
-def held_moments(
-    codes: Float[Tensor, " images *shape"], drawn: Tensor, weights: TileWeights, apply: Apply
-) -> tuple[Tensor, Tensor]:
-    """Return `moments` where cells hold what they have `drawn`: only read noise is left.
+def read_noise(
+    codes: Float[Tensor, " images *shape"], weights: TileWeights, apply: Apply
+) -> Tensor | None:
+    """Return the standard deviation of Johnson and shot noise, or None where cells have none.
 
-    Args:
-        codes: DAC codes, whole numbers as floats.
-        drawn: from `held_weights`.
-        weights: the layer's cells, laid out for `apply`.
-        apply: the tiles' linear map.
+    Broadcasts against the outputs of `apply`; arguments as for `moments`.
     """
-    mean = apply(_drive(codes, weights), drawn)
     heat = _heat(codes, weights, apply)
-    if heat is None:
-        return mean, torch.zeros((), dtype=mean.dtype, device=mean.device).expand_as(mean)
-    return mean, (heat[0].sqrt() * heat[1].sqrt()).expand_as(mean)
+    return None if heat is None else heat[0].sqrt() * heat[1].sqrt()
 
 
 def held_weights(weights: TileWeights, noise: Noise) -> Tensor:
@@ -239,7 +232,8 @@ def held_weights(weights: TileWeights, noise: Noise) -> Tensor:
     return weights.mean + weights.variance.sqrt() * noise.normal(weights.mean)
 
 
-def _drive(codes: Tensor, weights: TileWeights) -> Tensor:
+def drive_of(codes: Tensor, weights: TileWeights) -> Tensor:
+    """Return x in [0, 1] of DAC codes."""
     return codes * (1 / (len(weights.code_noise) - 1))
 
 

@@ -7,8 +7,8 @@ import torch
 
 from bayespin.network.metrics import Predictive, PredictiveAccumulator
 from bayespin.network.models import Network
-from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling, local_reparameterised
-from bayespin.nn.random_layer import RandomLayer
+from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling
+from bayespin.nn.random_layer import RandomLayer, Reader
 from bayespin.numerics.parallel import in_order
 from bayespin.rng import HeldNoise, Key, KeyedNoise, Noise
 from bayespin.shapes import Float, Tensor
@@ -32,16 +32,15 @@ class _Passes:
         for stage in stages[:first]:
             x = stage(x)
         self._x, self._stages, self._estimator = x, stages[first:], estimator
-        self._head: RandomLayer | None = None
-        if estimator is local_reparameterised and first < len(stages):
+        self._head: Reader | None = None
+        if first < len(stages):
             head = stages[first]
             assert isinstance(head, RandomLayer)
-            self._head, self._stages = head, stages[first + 1 :]
-            self._moments = head.moments(x)
+            self._head, self._stages = head.reader(x, estimator), stages[first + 1 :]
 
     def run(self, noise: Noise) -> Tensor:
         """Return logits of one pass."""
-        x = self._x if self._head is None else self._head.draw(self._moments, noise)
+        x = self._x if self._head is None else self._head(noise)
         return Network.run(self._stages, x, noise, self._estimator)
 
 

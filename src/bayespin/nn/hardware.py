@@ -13,7 +13,7 @@ from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity
 from bayespin.nn.estimators import Estimator, local_reparameterised, reparameterised
 from bayespin.nn.product import Product
-from bayespin.nn.random_layer import Moments, RandomLayer
+from bayespin.nn.random_layer import Moments, RandomLayer, Reader
 from bayespin.nn.tiling import Tiling
 from bayespin.rng import HeldNoise, Noise
 from bayespin.shapes import Float, Tensor
@@ -113,12 +113,11 @@ class HardwareLayer(RandomLayer):
         y = y.sum(0) if len(y) > 1 else y[0]
         return y.add_(self.product.per_output(self.bias))
 
-    def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
-        """Return one read, with fresh draws of all cells or with draws that are held.
+    def reader(self, x: Tensor, estimator: Estimator) -> Reader:
+        """Return what reads x, with fresh draws of all cells or with draws that are held.
 
         Args:
             x: inputs.
-            noise: of the draws; with `HeldNoise` what is held and what is fresh come apart.
             estimator: `local_reparameterised` draws at every read; `reparameterised` holds one
                 draw of the cells for all images and positions of the call.
 
@@ -126,31 +125,41 @@ class HardwareLayer(RandomLayer):
             ValueError: another estimator, or `reparameterised` on a chip without a hold.
         """
         if estimator is local_reparameterised:
-            return self.draw(self.moments(x), noise)
+            moments = self.moments(x)
+            return lambda noise: self.draw(moments, noise)
         if estimator is reparameterised and self.spec.hold is not None:
-            return self._held(x, noise, self.spec.hold)
+            return self._held_reader(x, self.spec.hold)
         raise ValueError(
             "Sampling on the chip must be `per_read`, because its cells draw anew at every read; "
             "`frozen` needs `hold`, a mechanism that holds a draw."
         )
 
-    def _held(self, x: Tensor, noise: Noise, hold: Hold) -> Tensor:
-        """Return one read of cells that hold a draw, one for all images or one for each."""
-        fresh = noise.fresh if isinstance(noise, HeldNoise) else noise
-        if hold.images > 1:
-            return self.draw(self._held_moments(x, noise), fresh)
-        found = [self._held_moments(image, fresh) for image in x.split(1)]
-        mean, deviation = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-        return self.draw((mean, deviation), fresh)
+    def _held_reader(self, x: Tensor, hold: Hold) -> Reader:
+        """Return what reads cells that hold a draw, one for all images or one for each.
 
-    def _held_moments(self, x: Tensor, noise: Noise) -> Moments:
+        Read noise is drawn anew at every read all the same.
+        """
         weights, apply = self._weights(), self.tiling.apply
-        drawn = crossbar.held_weights(weights, noise)
-        mean, deviation = crossbar.held_moments(self.dac.codes(x), drawn, weights, apply)
-        if self.spec.signed:
-            below, more = crossbar.held_moments(self.dac.codes(-x), drawn, weights, apply)
-            mean, deviation = mean - below, torch.hypot(deviation, more)
-        return mean, deviation
+        signs = (1, -1) if self.spec.signed else (1,)
+        codes = [self.dac.codes(sign * x) for sign in signs]
+        drives = [s * crossbar.drive_of(c, weights) for s, c in zip(signs, codes, strict=True)]
+        drive = torch.stack(drives).sum(0)
+        heats = [crossbar.read_noise(c, weights, apply) for c in codes]
+
+        def mean(part: Tensor, noise: Noise) -> Tensor:
+            return apply(part, crossbar.held_weights(weights, noise))
+
+        def read(noise: Noise) -> Tensor:
+            fresh = noise.fresh if isinstance(noise, HeldNoise) else noise
+            if hold.images > 1:
+                y = mean(drive, noise)
+            else:
+                y = torch.cat([mean(part, fresh) for part in drive.split(1)], 1)
+            for heat in heats:
+                y = y if heat is None else y.addcmul_(heat, fresh.normal(y))
+            return self._converted(y)
+
+        return read
 
     def calibrate(self, x: Tensor, noise: Noise) -> None:
         """Set each tile's ADC range from noisy outputs of calibration inputs.

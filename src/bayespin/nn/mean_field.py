@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from bayespin.cite import cites
-from bayespin.nn.estimators import Estimator
+from bayespin.nn.estimators import Estimator, local_reparameterised
 from bayespin.nn.product import Product
-from bayespin.nn.random_layer import Moments, RandomLayer
+from bayespin.nn.random_layer import Moments, RandomLayer, Reader
 from bayespin.rng import Key, Noise
 from bayespin.shapes import Float, Tensor
 
@@ -103,6 +103,9 @@ class MeanFieldLayer(RandomLayer):
         low, high = inverse_softplus(ends).to(self.spread.dtype).tolist()
         self.spread.clamp_(low, high)  # an open end is infinite here, and moves nothing
 
-    def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
-        """Return one random output; `estimator` says how the weights' randomness enters."""
-        return estimator(self, x, noise)
+    def reader(self, x: Tensor, estimator: Estimator) -> Reader:
+        """Return what reads x; `estimator` says how the weights' randomness enters."""
+        if estimator is local_reparameterised:
+            moments = self.moments(x)
+            return lambda noise: self.draw(moments, noise)
+        return lambda noise: estimator(self, x, noise)

@@ -1,6 +1,7 @@
 """The one interface of layers whose output is random: software and hardware twins share it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import nn
 
@@ -9,6 +10,8 @@ from bayespin.nn.product import Product
 from bayespin.rng import Noise
 from bayespin.shapes import Tensor
 
+Reader = Callable[[Noise], Tensor]
+
 Moments = tuple[Tensor, Tensor]
 """Mean and standard deviation of what is drawn, of equal or broadcastable shapes."""
 
@@ -16,8 +19,7 @@ Moments = tuple[Tensor, Tensor]
 class RandomLayer(nn.Module, ABC):
     """A linear layer with random weights.
 
-    `draw(moments(x), noise)` is one read with fresh noise per output element. The two steps are
-    apart because the moments of a network's first layer are the same in every Monte-Carlo pass.
+    `draw(moments(x), noise)` is one read with fresh noise per output element.
     """
 
     product: Product
@@ -31,5 +33,13 @@ class RandomLayer(nn.Module, ABC):
         """Return one output with these moments."""
 
     @abstractmethod
+    def reader(self, x: Tensor, estimator: Estimator) -> Reader:
+        """Return what gives one random output for each source of noise.
+
+        All that does not depend on noise is done here, once for many reads of the same inputs;
+        `estimator` says what shares a weight draw.
+        """
+
     def forward(self, x: Tensor, noise: Noise, estimator: Estimator) -> Tensor:
-        """Return one random output; `estimator` says what shares a weight draw."""
+        """Return one random output."""
+        return self.reader(x, estimator)(noise)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayespin.array.crossbar import ArrayLayout
+from bayespin.array.tiles import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
 from bayespin.device import presets
 from bayespin.load import (

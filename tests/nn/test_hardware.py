@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bayespin.array.crossbar import ArrayLayout
 from bayespin.array.hold import Hold
+from bayespin.array.tiles import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import WantedCells, ideal_cells
 from bayespin.nn import estimators
@@ -28,9 +28,7 @@ def cell_of(bits: int) -> BitCell:
 
 
 def spec_of(cell: BitCell, tile_rows: int = 128, input_scale: float = 1.0) -> HardwareSpec:
-    layout = ArrayLayout(
-        rows=tile_rows, outputs_per_adc=2, cell_wire_resistance=0.0, driver_resistance=0.0
-    )
+    layout = ArrayLayout(rows=tile_rows, outputs=64, outputs_per_adc=2)
     return HardwareSpec(
         cell=cell,
         layout=layout,

@@ -295,7 +295,7 @@ FAULTS = {
         ),
         Fault(
             "last row of every tile lost",
-            "bayespin.array.crossbar:RowTiles.lay_out",
+            "bayespin.array.tiles:RowTiles.lay_out",
             _edge_row_lost,
         ),
         Fault(

@@ -13,98 +13,41 @@ matrix products and one normal draw per output replace one draw per cell. Source
 Fast forms. Noise conductances differ little from cell to cell, so each tile takes the product of
 a row factor and a column factor that has the same row and column sums: one column instead of a
 matrix. With wires (`array.wires`) currents of other rows lower the voltage at a cell, and
+of a quadratic form that is left a diagonal and one smooth direction serve (`array.effective`):
 
-    Var y_j = Σ_i x_i² S'_ij − 2 z Σ_i x_i Q_ij + c_j z²,   z = Σ_i x_i p_i.
+    Var y_j = Σ_i x_i² S'_ij + z Σ_i x_i Q_ij,   z = Σ_i x_i p_i.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 
+from bayespin.array.effective import effective
+from bayespin.array.tiles import RowTiles, TileGrid, TileMap
+from bayespin.array.wires import Wires
 from bayespin.cell.interface import ProgrammedCells, Reading
-from bayespin.events import TileShape
 from bayespin.physics import transport
 from bayespin.rng import Noise
-from bayespin.shapes import Bool, Float, Tensor
+from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
-
-Apply = Callable[[Tensor, Tensor], Tensor]
-"""The tiles' linear map (x, weights) → y (tiles, images, outputs, ...); `weights` are laid out."""
-
-Layout = Callable[[Tensor], Tensor]
-"""Lays a matrix (rows, outputs) out as the weights that `Apply` takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrayLayout:
-    """Size and wiring of a tile.
+class ReadPoint:
+    """How programmed cells are read.
 
-    Raises:
-        ValueError: fewer than one row or column, or a negative resistance.
+    With wires, `typical` says around which drives the fast form of the variance is exact.
     """
 
-    rows: int
-    """Rows of a tile: inputs that meet on one column."""
-    outputs_per_adc: int
-    """Outputs that share one converter."""
-    cell_wire_resistance: Annotated[float, Unit("Ohm")]
-    """Wire resistance from one cell to the next."""
-    driver_resistance: Annotated[float, Unit("Ohm")]
-
-    def __post_init__(self) -> None:
-        for name in ("rows", "outputs_per_adc"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"`{name}` must be at least 1, but is {getattr(self, name)}.")
-        for name in ("cell_wire_resistance", "driver_resistance"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")
-
-
-@dataclass(frozen=True)
-class RowTiles:
-    """A matrix cut into as few tiles of at most `tile_rows` of its `rows` as hold it.
-
-    Tiles share the rows evenly: shorter columns lose less voltage and need smaller ranges.
-    """
-
-    rows: int
-    tile_rows: int
-
-    @property
-    def tiles(self) -> int:
-        """Number of tiles that share an output."""
-        return -(-self.rows // self.tile_rows)
-
-    @property
-    def height(self) -> int:
-        """Rows of every tile but the last, which may have fewer."""
-        return -(-self.rows // self.tiles)
-
-    def shapes(self, outputs: int) -> tuple[TileShape, ...]:
-        """Return the tiles of a matrix with this many outputs."""
-        starts = range(0, self.rows, self.height)
-        return tuple(
-            TileShape(rows=min(self.height, self.rows - s), outputs=outputs) for s in starts
-        )
-
-    @property
-    def masks(self) -> Bool[Tensor, "tiles rows"]:
-        """Which rows each tile holds."""
-        return torch.arange(self.rows) // self.height == torch.arange(self.tiles)[:, None]
-
-    def lay_out(self, matrix: Float[Tensor, "rows columns"]) -> Tensor:
-        """Return the matrix as (tiles, rows of a tile, columns), padded with zeros."""
-        padded = F.pad(matrix, (0, 0, 0, self.tiles * self.height - self.rows))
-        return padded.view(self.tiles, self.height, -1)
-
-    def apply(self, x: Tensor, weights: Tensor) -> Float[Tensor, "tiles images columns"]:
-        """Return each tile's product of its part of x (images, rows) with what `lay_out` made."""
-        tiles, height, _ = weights.shape
-        x = F.pad(x, (0, tiles * height - self.rows)) if self.rows % height else x
-        return torch.bmm(x.view(len(x), tiles, height).transpose(0, 1), weights)
+    read: Reading
+    temperature: Annotated[float, Unit("K")]
+    """Of the read noise."""
+    scale: float
+    """Output units per siemens and unit drive."""
+    wires: Wires | None = None
+    typical: Float[Tensor, " rows"] | None = None
+    """Mean drive of every row; all alike if not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,28 +61,59 @@ class TiledCells:
     """Noise conductance; multiplies `code_noise`."""
     code_noise: Float[Tensor, " codes"]
     """h of every DAC code, at the read voltage."""
+    input: Float[Tensor, "groups tiles height height"]
+    """Y: reads of drives x take x Y x V² T_r from the drivers, S; groups do not share drivers."""
+    profile: Float[Tensor, " rows"] | None = None
+    """p, where there are wires."""
+    cross: Float[Tensor, "rows outputs"] | None = None
+    """Q, where there are wires."""
+    error_bound: float = 0.0
+    """No mean of a cell is off by more, in S, because of how the wires were solved."""
 
 
-def tile_cells(
-    cells: ProgrammedCells, tile_rows: int, read: Reading, temperature: float, scale: float
-) -> TiledCells:
-    """Return programmed cells in units of the layer's output.
-
-    Args:
-        cells: conductances (rows, outputs).
-        tile_rows: rows of a full tile.
-        read: voltage, window and input bits.
-        temperature: of the read noise, in kelvin.
-        scale: output units per siemens and unit drive.
-    """
+def tile_cells(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint) -> TiledCells:
+    """Return programmed cells in units of the layer's output."""
+    scale, tiles = point.scale, grid.rows
+    heat = code_noise(point.read, point.temperature) * scale
+    if point.wires is not None:
+        return _wired(cells, grid, point, heat)
+    groups = cells.total_conductance.unflatten(1, (grid.groups, -1)).sum(2)
+    load = tiles.lay_out(groups).movedim(2, 0)
     return TiledCells(
-        tiles=RowTiles(len(cells.mean), tile_rows),
+        tiles=tiles,
         mean=cells.mean * scale,
         variance=(cells.deviation * scale).square(),
         # Siemens are small: the scale goes to the conductance, so that float32 holds both factors.
         noise=cells.noise_conductance * scale,
-        code_noise=code_noise(read, temperature) * scale,
+        code_noise=heat,
+        input=torch.diag_embed(load),
     )
+
+
+def _wired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tensor) -> TiledCells:
+    """Return the cells behind their wires, tile by tile."""
+    assert point.wires is not None
+    tiles, scale = grid.rows, point.scale
+    mean, variance, noise, cross = (torch.zeros_like(cells.mean).double() for _ in range(4))
+    profile = torch.zeros(tiles.rows, dtype=torch.float64)
+    power = torch.zeros(grid.groups, tiles.tiles, tiles.height, tiles.height, dtype=torch.float64)
+    bound = 0.0
+    for t, rows in enumerate(tiles.parts):
+        for columns in grid.columns:
+            typical = None if point.typical is None else point.typical[rows]
+            found = effective(cells.part(rows, columns), point.wires, typical)
+            mean[rows, columns] = found.mean * scale
+            variance[rows, columns] = found.square * scale**2
+            cross[rows, columns] = found.cross[0] * scale**2
+            noise[rows, columns] = found.noise * scale
+            profile[rows] = found.profile[:, 0]  # of the drives alone: all columns have the same
+            height = rows.stop - rows.start
+            power[columns.start // grid.group_width, t, :height, :height] += found.row_input
+            bound = max(bound, found.error_bound)
+    return TiledCells(
+        tiles=tiles, mean=mean, variance=variance, noise=noise, code_noise=heat, input=power,
+        profile=profile, cross=cross, error_bound=bound,
+    )  # fmt: skip
 
 
 def code_noise(read: Reading, temperature: float) -> Float[Tensor, " codes"]:
@@ -168,68 +142,110 @@ class TileWeights:
     noise_columns: Float[Tensor, "tiles outputs"]
     """Its column factor."""
     code_noise: Float[Tensor, " codes"]
+    profile: Tensor | None
+    """One column, where there are wires."""
+    cross: Tensor | None
+    pull: Tensor | None
+    """b of `held_pull`."""
 
 
-def lay_out(cells: TiledCells, layout: Layout, dtype: torch.dtype = torch.float32) -> TileWeights:
+def lay_out(cells: TiledCells, tiling: TileMap, dtype: torch.dtype = torch.float32) -> TileWeights:
     """Return cells as the weights of a product."""
-    rows, columns = noise_factors(cells.noise, cells.tiles.height)
+    rows, columns = noise_factors(cells.noise, cells.tiles)
+
+    def laid(matrix: Tensor) -> Tensor:
+        return tiling.lay_out(matrix).to(dtype)
+
+    wired = cells.profile is not None and cells.cross is not None
     return TileWeights(
-        mean=layout(cells.mean).to(dtype),
-        variance=layout(cells.variance).to(dtype),
-        noise_rows=layout(rows[:, None]).to(dtype),
+        mean=laid(cells.mean),
+        variance=laid(cells.variance),
+        noise_rows=laid(rows[:, None]),
         noise_columns=columns.to(dtype),
         code_noise=cells.code_noise.to(dtype),
+        profile=laid(cells.profile[:, None]) if wired else None,
+        cross=laid(cells.cross) if wired else None,
+        pull=laid(held_pull(cells)) if wired else None,
     )
 
 
+def held_pull(cells: TiledCells) -> Float[Tensor, "rows outputs"]:
+    """Return b, with which weights a_i ε_i − p_i Σ_k b_k ε_k have the variance of the cells.
+
+    a_i² = S'_i²; then x K x = Σ x² a² + z Σ x (−2 a b + p Σ b²), so b = (p s − Q) / (2 a) with
+    s = Σ b² the smaller root of s = Σ (p s − Q)² / (4 a²).
+    """
+    assert cells.profile is not None
+    assert cells.cross is not None
+    found = []
+    for rows in cells.tiles.parts:
+        p, q, variance = cells.profile[rows, None], cells.cross[rows], cells.variance[rows]
+        weight = torch.where(variance > 0, 0.25 / variance, 0.0)
+        square, linear = (p.square() * weight).sum(0), 2 * (p * q * weight).sum(0) + 1
+        constant = (q.square() * weight).sum(0)
+        root = (linear.square() - 4 * square * constant).clamp_min(0).sqrt()
+        found.append((p * (2 * constant / (linear + root)) - q) * weight.sqrt())
+    return torch.cat(found)
+
+
 def noise_factors(
-    noise: Float[Tensor, "rows outputs"], height: int
+    noise: Float[Tensor, "rows outputs"], tiles: RowTiles
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, "tiles outputs"]]:
     """Return r, c with N_ij ≈ r_i c_tj in tile t: the product with N's row and column sums.
 
     Of all products it is the likeliest where deviations are independent of row and column. A sum
     over n driven rows is off by about v/√n, with v the relative spread of single cells.
     """
-    rows = noise.sum(1)
     parts = [
         part.sum(0) / part.sum().clamp_min(torch.finfo(noise.dtype).tiny)
-        for part in noise.split(height)
+        for part in (noise[rows] for rows in tiles.parts)
     ]
-    return rows, torch.stack(parts)
+    return noise.sum(1), torch.stack(parts)
 
 
 def moments(
-    codes: Float[Tensor, " images *shape"], weights: TileWeights, apply: Apply
+    codes: Float[Tensor, " images *shape"], weights: TileWeights, tiling: TileMap
 ) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of every output of every tile.
 
     Args:
         codes: DAC codes, whole numbers as floats.
-        weights: the layer's cells, laid out for `apply`.
-        apply: the tiles' linear map.
+        weights: the layer's cells, laid out by `tiling`.
+        tiling: the tiles' linear map.
     """
     drive = drive_of(codes, weights)
-    mean = apply(drive, weights.mean)
-    variance = apply(drive.square_(), weights.variance)
-    heat = _heat(codes, weights, apply)
+    mean = tiling.apply(drive, weights.mean)
+    pull = None
+    if weights.profile is not None and weights.cross is not None:
+        pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
+    variance = tiling.apply(drive.square_(), weights.variance)
+    variance = variance if pull is None else variance.add_(pull)
+    heat = _heat(codes, weights, tiling)
     variance = variance if heat is None else variance.addcmul_(*heat)
     return mean, variance.clamp_min_(0.0).sqrt_()
 
 
 def read_noise(
-    codes: Float[Tensor, " images *shape"], weights: TileWeights, apply: Apply
+    codes: Float[Tensor, " images *shape"], weights: TileWeights, tiling: TileMap
 ) -> Tensor | None:
     """Return the standard deviation of Johnson and shot noise, or None where cells have none.
 
-    Broadcasts against the outputs of `apply`; arguments as for `moments`.
+    Broadcasts against the outputs; arguments as for `moments`.
     """
-    heat = _heat(codes, weights, apply)
+    heat = _heat(codes, weights, tiling)
     return None if heat is None else heat[0].sqrt() * heat[1].sqrt()
 
 
-def held_weights(weights: TileWeights, noise: Noise) -> Tensor:
-    """Return weights M + S ε, laid out: what the cells hold until they are released."""
-    return weights.mean + weights.variance.sqrt() * noise.normal(weights.mean)
+def held_weights(weights: TileWeights, noise: Noise, tiling: TileMap) -> Tensor:
+    """Return weights M + S ε, laid out: what the cells hold until they are released.
+
+    With wires a cell's draw also moves what the other rows of its column contribute.
+    """
+    draws = noise.normal(weights.mean)
+    held = torch.addcmul(weights.mean, weights.variance.clamp_min(0).sqrt(), draws)
+    if weights.profile is None or weights.pull is None:
+        return held
+    return held.sub_(tiling.outer(weights.profile, draws.mul_(weights.pull)))
 
 
 def drive_of(codes: Tensor, weights: TileWeights) -> Tensor:
@@ -237,14 +253,14 @@ def drive_of(codes: Tensor, weights: TileWeights) -> Tensor:
     return codes * (1 / (len(weights.code_noise) - 1))
 
 
-def _heat(codes: Tensor, weights: TileWeights, apply: Apply) -> tuple[Tensor, Tensor] | None:
+def _heat(codes: Tensor, weights: TileWeights, tiling: TileMap) -> tuple[Tensor, Tensor] | None:
     """Return two factors of the read noise's variance, or None where cells read without noise."""
     columns = weights.noise_columns
     if not bool(columns.any()):
         return None
     # Four times as fast as indexing by a tensor.
     table = weights.code_noise.index_select(0, codes.flatten().int()).view(codes.shape)
-    heat = apply(table, weights.noise_rows)
+    heat = tiling.apply(table, weights.noise_rows)
     return heat, columns.view(len(columns), 1, -1, *[1] * (heat.ndim - 3))
 
 
@@ -252,8 +268,8 @@ def matrix_moments(
     codes: Float[Tensor, "images rows"], cells: TiledCells
 ) -> tuple[Float[Tensor, "tiles images outputs"], Float[Tensor, "tiles images outputs"]]:
     """Return `moments` of codes that meet the rows one to one, in the cells' own precision."""
-    weights = lay_out(cells, cells.tiles.lay_out, cells.mean.dtype)
-    return moments(codes.to(cells.mean.dtype), weights, cells.tiles.apply)
+    weights = lay_out(cells, cells.tiles, cells.mean.dtype)
+    return moments(codes.to(cells.mean.dtype), weights, cells.tiles)
 
 
 def brute_force(
@@ -272,14 +288,18 @@ def brute_force(
 
 
 def read_energy(
-    drive_squared: Float[Tensor, " rows"], conductance: Float[Tensor, " rows"], read: Reading
+    moments: Float[Tensor, "tiles height height"],
+    load: Float[Tensor, "tiles height height"],
+    read: Reading,
 ) -> float:
-    """Return the joules that reads dissipate in the cells: E = Σ (x V)² G T_r.
+    """Return the joules that reads take from the drivers: E = Σ x Y x V² T_r.
+
+    They go into the cells, and into the wires and drivers where these have a resistance.
 
     Args:
-        drive_squared: Σ x² over all reads, for every row.
-        conductance: summed conductance of all cells on each row, in siemens.
+        moments: Σ x xᵀ over all reads, for the rows of every tile.
+        load: Y of every tile, S; without wires the diagonal of summed conductances.
         read: voltage and window.
     """
-    siemens = float(drive_squared.double() @ conductance.double())
+    siemens = float((moments.double() * load.double()).sum())
     return siemens * read.voltage**2 * read.window

@@ -7,7 +7,7 @@ memristors or a digital sampler may, if they offer `GaussianCell`. Everything is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol, runtime_checkable
 
 import torch
@@ -149,6 +149,12 @@ class ProgrammedCells:
             gains=torch.tensor([1.0, -1.0], dtype=mean.dtype),
             noise_gains=torch.zeros(2, dtype=mean.dtype),
         )
+
+    def part(self, rows: slice, outputs: slice) -> "ProgrammedCells":
+        """Return the cells of some rows and outputs."""
+        each = (self.conductance, self.spread, self.correlation_time)
+        conductance, spread, time = (t[:, rows, outputs] for t in each)
+        return replace(self, conductance=conductance, spread=spread, correlation_time=time)
 
     @property
     def mean(self) -> Float[Tensor, "rows outputs"]:

@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 
-from bayespin.array.crossbar import ArrayLayout, RowTiles, code_noise
+from bayespin.array.crossbar import code_noise
 from bayespin.array.hold import Hold
+from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import (
     GaussianCell,

@@ -7,10 +7,11 @@ import torch
 
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
-from bayespin.array.crossbar import ArrayLayout, TileWeights
+from bayespin.array.crossbar import ReadPoint, TileWeights
 from bayespin.array.hold import Hold
+from bayespin.array.tiles import ArrayLayout
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
-from bayespin.events import Events, LayerActivity
+from bayespin.events import Events, LayerActivity, TileShape
 from bayespin.nn.estimators import Estimator, local_reparameterised, reparameterised
 from bayespin.nn.product import Product
 from bayespin.nn.random_layer import Moments, RandomLayer, Reader
@@ -35,6 +36,19 @@ class HardwareSpec:
     """Whether inputs below zero are read too, in a second read with integrators reversed."""
     hold: Hold | None = None
     """What holds a draw of the cells over many reads, if anything does."""
+    typical: Float[Tensor, " rows"] | None = None
+    """Mean drive of every row, around which wires leave the variance exact."""
+
+    @property
+    def point(self) -> ReadPoint:
+        """How the layer's cells are read."""
+        return ReadPoint(
+            read=self.cell.read,
+            temperature=self.temperature,
+            scale=self.weight_max * self.input_scale / self.cell.full_scale,
+            wires=self.layout.wires,
+            typical=self.typical,
+        )
 
 
 class HardwareLayer(RandomLayer):
@@ -52,9 +66,12 @@ class HardwareLayer(RandomLayer):
     noise_rows: Tensor
     noise_columns: Tensor
     code_noise: Tensor
+    profile: Tensor | None
+    cross: Tensor | None
+    pull: Tensor | None
     adc_range: Tensor
     bias: Tensor
-    row_conductance: Tensor
+    load: Tensor
     deviation: Tensor
 
     def __init__(
@@ -66,23 +83,22 @@ class HardwareLayer(RandomLayer):
         read = spec.cell.read
         self.dac = Dac(bits=read.input_bits, full_scale=spec.input_scale)
         self.adc = Adc(bits=read.adc_bits)
-        self.tiling = Tiling(product, spec.layout.rows)
-        self.tiles = self.tiling.rows.shapes(product.outputs)
-        tiled = crossbar.tile_cells(
-            cells,
-            spec.layout.rows,
-            read,
-            spec.temperature,
-            scale=spec.weight_max * spec.input_scale / spec.cell.full_scale,
-        )
-        weights = crossbar.lay_out(tiled, self.tiling.lay_out)
+        self.tiling = Tiling(product, spec.layout)
+        tiled = crossbar.tile_cells(cells, self.tiling.grid, spec.point)
+        weights = crossbar.lay_out(tiled, self.tiling)
         for name, tensor in vars(weights).items():
             self.register_buffer(name, tensor)
         self.register_buffer("bias", bias.detach().clone())
-        self.register_buffer("adc_range", torch.ones(len(self.tiles), product.outputs))
-        self.register_buffer("row_conductance", cells.total_conductance.contiguous().sum(1))
-        self.register_buffer("deviation", tiled.variance.sqrt().float() / spec.input_scale)
+        self.register_buffer("adc_range", torch.ones(tiled.tiles.tiles, product.outputs))
+        self.register_buffer("load", tiled.input)
+        deviation = tiled.variance.clamp_min(0).sqrt().float() / spec.input_scale
+        self.register_buffer("deviation", deviation)
         self.clipped_share, self.positions = 0.0, 0
+
+    @property
+    def tiles(self) -> tuple[TileShape, ...]:
+        """The tiles of the layer, groups and columns included."""
+        return self.tiling.grid.shapes
 
     def _weights(self) -> TileWeights:
         return TileWeights(**{f.name: getattr(self, f.name) for f in fields(TileWeights)})
@@ -100,7 +116,7 @@ class HardwareLayer(RandomLayer):
         return mean - below, torch.hypot(deviation, more)
 
     def _one_polarity(self, x: Tensor) -> Moments:
-        return crossbar.moments(self.dac.codes(x), self._weights(), self.tiling.apply)
+        return crossbar.moments(self.dac.codes(x), self._weights(), self.tiling)
 
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
         """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
@@ -139,15 +155,15 @@ class HardwareLayer(RandomLayer):
 
         Read noise is drawn anew at every read all the same.
         """
-        weights, apply = self._weights(), self.tiling.apply
+        weights, tiling = self._weights(), self.tiling
         signs = (1, -1) if self.spec.signed else (1,)
         codes = [self.dac.codes(sign * x) for sign in signs]
         drives = [s * crossbar.drive_of(c, weights) for s, c in zip(signs, codes, strict=True)]
         drive = torch.stack(drives).sum(0)
-        heats = [crossbar.read_noise(c, weights, apply) for c in codes]
+        heats = [crossbar.read_noise(c, weights, tiling) for c in codes]
 
         def mean(part: Tensor, noise: Noise) -> Tensor:
-            return apply(part, crossbar.held_weights(weights, noise))
+            return tiling.apply(part, crossbar.held_weights(weights, noise, tiling))
 
         def read(noise: Noise) -> Tensor:
             fresh = noise.fresh if isinstance(noise, HeldNoise) else noise
@@ -190,28 +206,38 @@ class HardwareLayer(RandomLayer):
             x: inputs of the layer.
             y: its outputs, whose shape tells the number of positions.
         """
-        positions = self.product.positions(y)
-        rows, outputs, tiles = self.product.rows, self.product.outputs, len(self.tiles)
-        read = self.spec.cell.read
-        codes = self.dac.codes(x.abs() if self.spec.signed else x).double()
-        squares = self._row_sums((codes / self.dac.steps).square())
-        energy = crossbar.read_energy(squares, self.row_conductance, read)
-        driven = float(self._row_sums((codes > 0).to(codes)).sum()) / len(x)
-        polarities = 2 if self.spec.signed else 1
-        out_bits = y[0].numel() * read.input_bits
+        spec, grid, read = self.spec, self.tiling.grid, self.spec.cell.read
+        positions, outputs = self.product.positions(y), self.product.outputs
+        codes = self.dac.codes(x.abs() if spec.signed else x).double()
+        reads, polarities = positions * grid.rows.tiles, 2 if spec.signed else 1
+        energy, driven = self._drivers(codes / self.dac.steps)
         events = Events(
-            tile_reads=positions * tiles * polarities,
-            row_drives=driven,
-            integrations=positions * tiles * outputs,
-            conversions=positions * tiles * outputs,
-            accumulations=positions * tiles * outputs,
+            tile_reads=positions * len(grid.shapes) * polarities,
+            row_drives=driven / len(x),
+            integrations=reads * outputs,
+            conversions=reads * outputs,
+            accumulations=reads * outputs,
             activations=positions * outputs,
             buffer_bits_read=positions * self.product.fresh_inputs * read.input_bits,
-            buffer_bits_written=out_bits,
-            cell_reads=positions * rows * outputs * polarities,
+            buffer_bits_written=y[0].numel() * read.input_bits,
+            cell_reads=positions * self.product.rows * outputs * polarities,
             array_energy=energy / len(x),
         )
         return LayerActivity(name=name, tiles=self.tiles, positions=positions, events=events)
+
+    def _drivers(self, drive: Tensor) -> tuple[float, float]:
+        """Return what all reads of drives take from the drivers, in J, and how many they drive."""
+        grid, layout, groups = self.tiling.grid, self.spec.layout, self.product.groups
+        rows = self.product.unrolled(drive).flatten(0, 1).unflatten(1, (groups, -1))
+        energy, driven = 0.0, 0.0
+        for group, load in enumerate(self.load):
+            x = grid.rows.split(rows[:, group])
+            energy += crossbar.read_energy(
+                torch.einsum("rti,rtj->tij", x, x), load, self.spec.cell.read
+            )
+            driven += float((x > 0).sum())
+        ends = 2 if layout.wires is not None and layout.wires.both_sides else 1
+        return energy, driven * len(grid.columns) / groups * ends
 
     def programmed_sigma(self, read_noise: float) -> Tensor:
         """Return each weight's σ in use, in weight units, of the product's weight shape.
@@ -221,13 +247,3 @@ class HardwareLayer(RandomLayer):
         """
         sigma = (self.deviation.square() + (read_noise * self.spec.weight_max) ** 2).sqrt()
         return sigma.T.reshape(self.product.weight_shape)
-
-    def _row_sums(self, inputs: Tensor) -> Float[Tensor, " rows"]:
-        """Return the sum of `inputs` over images and positions, for every row."""
-        # The gradient of Σ y = Σ x·W with respect to W adds up, for each weight, its inputs.
-        shape = (1, *self.product.weight_shape[1:])
-        weight = torch.zeros(shape, dtype=inputs.dtype, requires_grad=True)
-        with torch.enable_grad():
-            total = self.product.apply(inputs, weight).sum()
-        (sums,) = torch.autograd.grad(total, weight)
-        return sums.flatten()

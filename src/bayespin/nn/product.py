@@ -3,9 +3,14 @@
 A product knows how an input meets a weight tensor, and how that weight tensor unrolls into the
 (rows, outputs) matrix that a crossbar holds. Software layers, hardware layers and the array's own
 tests share it, so a new kind of layer is one new product.
+
+Tiles. A dense layer or a convolution is one matrix of K rows: ⌈K/N⌉ tiles of at most N rows. A
+convolution of G groups is G matrices on the diagonal of a larger one. A row carries the inputs of
+one group only, so groups do not share tiles: G · ⌈K/N⌉ of them, with outputs/G outputs each.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
@@ -53,10 +58,30 @@ class Product(Protocol):
         """Return how often each tile is read to make one image's output."""
         ...
 
+    @property
+    def groups(self) -> int:
+        """Matrices that share neither rows nor outputs; 1 for most products."""
+        ...
+
+    def unrolled(self, x: Tensor) -> Float[Tensor, "images positions drives"]:
+        """Return the inputs on all rows at every position, groups one after the other.
+
+        With W the (groups, rows, outputs/groups) weights, `apply` is unrolled(x) · W.
+        """
+        ...
+
+    def one_output(self) -> "Product":
+        """Return the product with one output in each group: sums over rows of anything."""
+        ...
+
 
 @dataclass(frozen=True)
 class Dense:
-    """y = W x, with W of shape (outputs, inputs)."""
+    """y = W x at every position, with W of shape (outputs, inputs).
+
+    Inputs are (images, inputs), or (images, *positions, inputs): tokens of a sequence, one read
+    of the same tiles each.
+    """
 
     inputs: int
     outputs: int
@@ -72,8 +97,13 @@ class Dense:
         return self.inputs
 
     @property
+    def groups(self) -> int:
+        """1: every input meets every output."""
+        return 1
+
+    @property
     def fresh_inputs(self) -> int:
-        """All inputs: there is one position."""
+        """All inputs: positions have none in common."""
         return self.inputs
 
     def apply(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -89,47 +119,132 @@ class Dense:
         return x.new_empty(x.shape)
 
     def positions(self, output: Tensor) -> int:
-        """Return 1: a dense layer reads each tile once."""
-        return 1
+        """Return the number of positions, 1 where there is no such axis."""
+        return math.prod(output.shape[1:-1])
+
+    def unrolled(self, x: Tensor) -> Float[Tensor, "images positions drives"]:
+        """Return the inputs with all positions in one axis."""
+        return x.reshape(len(x), -1, self.inputs)
+
+    def one_output(self) -> "Dense":
+        """Return the product with one output."""
+        return replace(self, outputs=1)
+
+
+Extents = int | tuple[int, ...]
+"""One number for all axes, or one for each."""
+
+_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """y = W * x over two axes, with W of shape (outputs, channels, kernel, kernel)."""
+    """y = W * x over one to three axes, with W of shape (outputs, channels/groups, *kernel).
+
+    As in torch: at position p, with s the stride, d the dilation and x zero outside,
+
+        y[o, p] = Σ_{c, k} W[o, c, k] x[g C/G + c, s p + d k − padding],   g = ⌊o G / outputs⌋.
+
+    Raises:
+        ValueError: sizes that are not positive, one size per axis for another number of axes,
+            or groups that do not divide channels and outputs.
+    """
 
     channels: int
     outputs: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    kernel: Extents
+    stride: Extents = 1
+    padding: Extents = 0
+    dilation: Extents = 1
+    groups: int = 1
+    axes: int = 2
+
+    def __post_init__(self) -> None:
+        if self.axes not in _CONVOLVE:
+            raise ValueError(f"`axes` must be 1, 2 or 3, but is {self.axes}.")
+        for name in ("kernel", "stride", "padding", "dilation"):
+            found, least = self._each(getattr(self, name)), int(name != "padding")
+            if len(found) != self.axes or min(found) < least:
+                raise ValueError(
+                    f"`{name}` must be one number or {self.axes}, at least {least}, "
+                    f"but is {getattr(self, name)}."
+                )
+        for name in ("channels", "outputs"):
+            if self.groups < 1 or getattr(self, name) < 1 or getattr(self, name) % self.groups:
+                raise ValueError(
+                    f"`{name}` must be a positive multiple of `groups`, "
+                    f"but is {getattr(self, name)} with {self.groups} groups."
+                )
+
+    def _each(self, extents: Extents) -> tuple[int, ...]:
+        return extents if isinstance(extents, tuple) else (extents,) * self.axes
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """(outputs, channels, kernel, kernel)."""
-        return (self.outputs, self.channels, self.kernel, self.kernel)
+        """(outputs, channels of a group, *kernel)."""
+        return (self.outputs, self.channels // self.groups, *self._each(self.kernel))
 
     @property
     def rows(self) -> int:
-        """One row per weight of a filter."""
-        return self.channels * self.kernel**2
+        """One row per weight of a filter; every group has as many of its own."""
+        return math.prod(self.weight_shape[1:])
 
     @property
     def fresh_inputs(self) -> int:
-        """The columns of the window that a step uncovers: channels · kernel · stride."""
-        return self.channels * self.kernel * min(self.stride, self.kernel)
+        """Taps that a step along the last axis puts on inputs that no tap was on before."""
+        *across, along = self._each(self.kernel)
+        stride, dilation = self._each(self.stride)[-1], self._each(self.dilation)[-1]
+        fresh = along if stride % dilation else min(stride // dilation, along)
+        return self.channels * math.prod(across) * fresh
 
     def apply(self, x: Tensor, weight: Tensor) -> Tensor:
         """Return the cross-correlation of `x` with `weight`."""
-        return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
+        maps = len(weight) // self.outputs
+        if self.groups > 1 and maps > 1:  # torch wants all maps of a group side by side
+            grouped = weight.unflatten(0, (maps, self.groups, -1)).transpose(0, 1).flatten(0, 2)
+            y = self._convolved(x, grouped)
+            return y.unflatten(1, (self.groups, maps, -1)).transpose(1, 2).flatten(1, 3)
+        return self._convolved(x, weight)
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        return _CONVOLVE[self.axes](
+            x,
+            weight,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+    def one_output(self) -> "Convolution":
+        """Return the product with one output in each group: sums over rows of anything."""
+        return replace(self, outputs=self.groups)
 
     def per_output(self, vector: Float[Tensor, " outputs"]) -> Tensor:
-        """Return the vector with two trailing axes: channels stand before height and width."""
-        return vector[:, None, None]
+        """Return the vector with trailing axes: channels stand before the positions."""
+        return vector.view(-1, *[1] * self.axes)
 
     def signs_like(self, x: Tensor) -> Tensor:
-        """Return an empty tensor (images, channels, 1, 1)."""
-        return x.new_empty((*x.shape[:2], 1, 1))
+        """Return an empty tensor (images, channels, 1, ...)."""
+        return x.new_empty((*x.shape[:2], *[1] * self.axes))
 
     def positions(self, output: Tensor) -> int:
-        """Return height × width of the feature map."""
-        return output.shape[-1] * output.shape[-2]
+        """Return the size of the feature map."""
+        return math.prod(output.shape[-self.axes :])
+
+    def unrolled(self, x: Tensor) -> Float[Tensor, "images positions drives"]:
+        """Return the patch under the kernel at every position, positions in raster order.
+
+        Rows of a patch are in weight order (channel, then kernel), so groups follow each other.
+        """
+        sizes = zip(
+            *(self._each(e) for e in (self.kernel, self.stride, self.dilation)), strict=True
+        )
+        patches = F.pad(x, [p for p in reversed(self._each(self.padding)) for _ in range(2)])
+        for axis, (kernel, stride, dilation) in enumerate(sizes, start=2):
+            windows = patches.unfold(axis, dilation * (kernel - 1) + 1, stride)
+            patches = windows[..., ::dilation]
+        # (images, channels, positions..., kernel...) → (images, positions, rows)
+        positions, taps = range(2, 2 + self.axes), range(2 + self.axes, 2 + 2 * self.axes)
+        ordered = patches.permute(0, *positions, 1, *taps)
+        return ordered.flatten(1 + self.axes).flatten(1, self.axes)

@@ -6,7 +6,13 @@ from functools import cache
 import pytest
 import torch
 
-from bayespin.array.effective import attenuation, effective, exact_variance, physical_columns
+from bayespin.array.effective import (
+    Fluctuations,
+    attenuation,
+    effective,
+    exact_variance,
+    physical_columns,
+)
 from bayespin.array.wires import ColumnOrder, Wires, solve
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import ProgrammedCells, WantedCells
@@ -169,6 +175,34 @@ def test_without_resistance_the_cells_are_left():
             size = float(exact.abs().max())
             torch.testing.assert_close(found, exact.double(), rtol=1e-5, atol=1e-6 * size)
         assert float(tile.cross.abs().max()) < 1e-9 * float(tile.square.max())
+
+
+def test_read_noise_follows_the_voltage_that_wires_leave_a_cell():
+    cells = preset_cells(32, 8)
+
+    def law(fraction):  # Johnson and shot noise at 0.1 V and 320 K, over that at no voltage
+        u = 1.602176634e-19 * 0.1 * fraction / (2 * 1.380649e-23 * 320.0)
+        return u / torch.tanh(u)
+
+    h = torch.cat([torch.zeros(1), law(torch.linspace(0, 1, 256)[1:])]).double()
+    level = (1 + (254 * uniform(32, seed=5)).round()) / 255
+    array = Fluctuations.of(cells, physical_columns(cells, PRESET.order)[0], PRESET)
+    volts = (array.voltages @ level).T
+
+    exact = torch.einsum("kio,ik->o", array.heat, law(volts))
+    codes = (255 * level).round().long()
+    tile = effective(cells, PRESET, level, code_noise=h)
+    torch.testing.assert_close(h[codes] @ tile.noise, exact, rtol=1e-3, atol=0)
+    plain = effective(cells, PRESET, level)
+    assert float((h[codes] @ plain.noise / exact).min()) > 1.02
+    # Away from the typical drive: within 3 % of a noise that is itself a small part of σ².
+    other = (1 + (254 * uniform(32, seed=6)).round()) / 255
+    exact = torch.einsum("kio,ik->o", array.heat, law((array.voltages @ other).T))
+    now = h[(255 * other).round().long()]
+    half = effective(cells, PRESET, code_noise=h)
+    error, fault = (float((now @ t.noise / exact - 1).abs().max()) for t in (half, plain))
+    assert error < 0.03
+    assert fault > 2 * error
 
 
 def test_access_devices_weaken_fluctuations_by_the_square_of_their_share():

@@ -79,8 +79,8 @@ class Fluctuations:
     """φ for one volt on each row."""
     response: Float[Tensor, "columns rows outputs"]
     """ψ² σ²."""
-    heat: Float[Tensor, "rows outputs"]
-    """Noise conductance seen from the outputs."""
+    heat: Float[Tensor, "columns rows outputs"]
+    """Noise conductance of a cell as seen from an output."""
 
     @classmethod
     def of(
@@ -102,7 +102,7 @@ class Fluctuations:
             solved=solved,
             gains=gains,
             voltages=solved.cell_voltages(),
-            heat=torch.einsum("kio,ik->io", adjoint, flat * share * noisy),
+            heat=adjoint * (flat * share * noisy).T[:, :, None],
             response=adjoint * (spread * share).T.square()[:, :, None],
         )
 
@@ -120,10 +120,32 @@ class Fluctuations:
         voltages = self.voltages.flatten(0, 1)
         return voltages.T @ (self.response.flatten(0, 1) * (voltages @ direction)[:, None])
 
+    def noise(
+        self, typical: Float[Tensor, " rows"], code_noise: Float[Tensor, " codes"] | None
+    ) -> Float[Tensor, "rows outputs"]:
+        """Return N with Σ_i h(x_i) N_i the read noise of every output at the typical drive.
+
+        A cell's noise follows from the voltage φ that the wires leave it: h(φ) / h(x) is taken
+        there, and 1 without a law. Exact there, and at all drives where h is constant.
+        """
+        if code_noise is None:
+            return self.heat.sum(0)
+        left = _between(code_noise, self.voltages @ typical)
+        return torch.einsum("kio,ki->io", self.heat, left / _between(code_noise, typical))
+
     def dissipated(self) -> Float[Tensor, "rows rows"]:
         """Return Σ φ G φ over the cells with their access devices."""
         voltages = self.voltages.flatten(0, 1)
         return voltages.T @ (voltages * self.solved.blocks.conductance.flatten()[:, None])
+
+
+def _between(table: Tensor, x: Tensor) -> Tensor:
+    # Code 0 is left out: its row is off, and the law has no value there.
+    place = (x * (len(table) - 1)).clamp(1, len(table) - 1)
+    below = place.floor().clamp_max(len(table) - 2).clamp_min(0)
+    entry = table.double()
+    low, high = entry[below.long()], entry[below.long() + 1]
+    return low + (high - low) * (place - below)
 
 
 def exact_variance(
@@ -142,20 +164,25 @@ def effective(
     wires: Wires,
     typical: Float[Tensor, " rows"] | None = None,
     features: int = 2,
+    code_noise: Float[Tensor, " codes"] | None = None,
 ) -> EffectiveTile:
     """Return what a tile does behind its wires.
 
     Args:
         cells: of one tile.
         wires: resistances, and the order of the physical columns.
-        typical: mean drive of every row, where the variance is to be exact; all alike if not given.
+        typical: mean drive of every row, where the variance is to be exact; half of the read
+            voltage on all rows if not given.
         features: 2, or 1 to save a product where inputs are alike along the rows of a tile.
+        code_noise: h of every code (`crossbar.code_noise`), where the read noise is to follow the
+            voltage that wires leave a cell; without it that of the row.
 
     Raises:
         ValueError: features other than 1 or 2, or typical drives that are negative or all zero.
     """
     rows = cells.conductance.shape[1]
-    directions = _directions(rows, typical, features)
+    level = torch.full((rows,), 0.5, dtype=torch.float64) if typical is None else typical.double()
+    directions = _directions(level, features)
     arrays = [
         Fluctuations.of(cells, columns, wires) for columns in physical_columns(cells, wires.order)
     ]
@@ -170,23 +197,22 @@ def effective(
         square=diagonal - (profile.T[:, :, None] * cross).sum(0),
         profile=profile,
         cross=cross,
-        noise=torch.stack([a.heat for a in arrays]).sum(0),
+        noise=torch.stack([a.noise(level, code_noise) for a in arrays]).sum(0),
         row_input=torch.stack([a.solved.row_input() for a in arrays]).sum(0),
         cell_input=torch.stack([a.dissipated() for a in arrays]).sum(0),
         error_bound=max(float(a.solved.error_bound.max()) for a in arrays),
     )
 
 
-def _directions(rows: int, typical: Tensor | None, features: int) -> Tensor:
+def _directions(level: Tensor, features: int) -> Tensor:
     if features not in (1, 2):
         raise ValueError(f"Argument `features` must be 1 or 2, but is {features}.")
-    level = torch.ones(rows, dtype=torch.float64) if typical is None else typical.double()
     if not (bool((level >= 0).all()) and 0 < float(level.sum()) < float("inf")):
         raise ValueError(
             "Argument `typical` must hold finite drives that are not negative and not all zero, "
             "but does not; leave it out to take all rows alike."
         )
-    slope = torch.linspace(-1, 1, rows, dtype=torch.float64) * level
+    slope = torch.linspace(-1, 1, len(level), dtype=torch.float64) * level
     return torch.stack([level, slope][:features], 1)
 
 

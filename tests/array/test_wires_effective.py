@@ -74,7 +74,7 @@ def currents(conductance, cells, wires, x):
 def test_mean_and_variance_follow_from_solving_every_changed_cell_anew(order, both):
     cells, x = preset_cells(5, 2), uniform(3, 5, seed=4)
     wires = replace(STRONG, order=order, both_sides=both)
-    tile = effective(cells, wires)
+    tile = effective(cells, wires, features=2)
     conductance = cells.conductance.double()
     torch.testing.assert_close(
         x @ tile.mean, currents(conductance, cells, wires, x), rtol=1e-11, atol=1e-20
@@ -135,7 +135,7 @@ def test_the_fast_variance_is_within_two_percent_of_every_cell(kind):
         "preset": (preset_cells(), PRESET),
         "low-ohmic": (low_ohmic_cells(), LOW_OHMIC),
     }[kind]
-    tile = effective(cells, wires)
+    tile = effective(cells, wires, features=2)
     drives = typical_drives(128)
     exact = exact_variance(cells, wires, torch.cat(list(drives.values())))
     for name, x in drives.items():
@@ -147,6 +147,15 @@ def test_the_fast_variance_is_within_two_percent_of_every_cell(kind):
         fixed /= cells.deviation.double().square().sum(0)
         if name == "near":
             assert float((fixed / now - 1).abs().max()) > 0.05
+
+
+def test_one_feature_is_exact_for_its_typical_drive_and_for_single_rows():
+    cells, level = low_ohmic_cells(64, 16), 0.1 + uniform(64, seed=9)
+    tile = effective(cells, LOW_OHMIC, level)
+    assert len(tile.cross) == 1
+    x = torch.cat([0.3 * level[None], torch.eye(64, dtype=torch.float64)])
+    exact = exact_variance(cells, LOW_OHMIC, x)
+    torch.testing.assert_close(tile.variance(x), exact, rtol=1e-9, atol=0)
 
 
 def test_one_feature_suffices_where_drives_are_as_stated():

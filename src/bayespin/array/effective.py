@@ -163,7 +163,7 @@ def effective(
     cells: ProgrammedCells,
     wires: Wires,
     typical: Float[Tensor, " rows"] | None = None,
-    features: int = 2,
+    features: int = 1,
     code_noise: Float[Tensor, " codes"] | None = None,
 ) -> EffectiveTile:
     """Return what a tile does behind its wires.
@@ -173,7 +173,7 @@ def effective(
         wires: resistances, and the order of the physical columns.
         typical: mean drive of every row, where the variance is to be exact; half of the read
             voltage on all rows if not given.
-        features: 2, or 1 to save a product where inputs are alike along the rows of a tile.
+        features: 1 where inputs are alike along the rows of a tile, else 2 for one more product.
         code_noise: h of every code (`crossbar.code_noise`), where the read noise is to follow the
             voltage that wires leave a cell; without it that of the row.
 

@@ -68,8 +68,9 @@ def deployed(devices: str = "spintronic", chip: int = 0) -> Deployment:
 
 @cache
 def fine() -> Deployment:
-    """Perfect devices and 10-bit converters, widened so that only rounding is left of them."""
+    """No wires, perfect devices, 10-bit converters widened so that only rounding is left."""
     chip = with_converters(10, 10)
+    chip = replace(chip, layout=replace(chip.layout, wires=None))
     deployment = chip.deploy(network_of(), images(64), KEY.child("fine"), "ideal")
     for layer in deployment.network.random_layers().values():
         layer.adc_range.mul_(1.5)

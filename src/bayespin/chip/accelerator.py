@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from bayespin.array.crossbar import code_noise
+from bayespin.array.crossbar import ReadPoint, code_noise
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.bit_cell import BitCell
@@ -16,6 +16,7 @@ from bayespin.cell.interface import (
     ProgrammedCells,
     ProgrammingReport,
     Use,
+    WantedCells,
     ideal_cells,
 )
 from bayespin.cost.account import Bill, Hardware, Schedule, account
@@ -26,6 +27,7 @@ from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import Network
 from bayespin.network.prediction import Execution, predict
+from bayespin.nn.compensation import Plan, corrected, expected_reach
 from bayespin.nn.estimators import Sampling, local_reparameterised
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
@@ -33,6 +35,8 @@ from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
+_EVEN = 0.1
+"""Share of an even drive in the typical one: rows that calibration leaves dark may be driven."""
 Devices = Literal["ideal", "spintronic"]
 """`ideal`: cells hold the wanted Gaussians exactly and read without noise."""
 
@@ -123,14 +127,37 @@ class Accelerator:
                 f"Inputs of layer `{name}` must not be negative, because rows are driven with one "
                 f"polarity, but reach {float(x.min()):.3g}; put a ReLU before it."
             )
-        mean, sigma = layer.mean.detach(), layer.sigma().detach()
-        heat = code_noise(self.cell.read, self.cell.environment.use_temperature)
+        use = self.cell.environment.use_temperature
+        rows, outputs, groups = layer.product.rows, layer.product.outputs, layer.product.groups
+        grid = self.layout.grid(rows, outputs, groups)
+        drives = layer.product.unrolled(x).flatten(0, 1).view(-1, rows)
+        typical, power = drives.mean(0).double(), drives.square().mean(0).double()
+        point = ReadPoint(
+            read=self.cell.read,
+            temperature=use,
+            scale=1.0,
+            wires=self.layout.wires,
+            typical=typical + _EVEN * typical.mean().clamp_min(1e-9),
+        )
+        share = expected_reach(self.cell, grid, point)
+        over = 1 / share.T.reshape(layer.product.weight_shape)
+        mean, sigma = layer.mean.detach().double() * over, layer.sigma().detach().double() * over
+        heat = code_noise(self.cell.read, use)
         mapping = choose(name, mean, sigma, self.cell, input_statistics(x, heat))
         wanted = wanted_cells(mean, sigma, mapping)
+
+        def plan(cells: ProgrammedCells) -> WantedCells:
+            full = self.cell.full_scale
+            made = Plan(wanted=wanted, share=share, cells=cells, full_scale=full, power=power)
+            return corrected(made, grid, point)
+
         if devices == "ideal":
-            cells = ideal_cells(wanted, self.cell)
+            cells = ideal_cells(plan(ideal_cells(wanted, self.cell)), self.cell)
             written = WrittenLayer(mapping=mapping, events=Events(), report=None, state=vars(cells))
         else:
+            if self.layout.wires is not None:
+                other = self.cell.program(wanted, mapping.gain, key.child("plan", name))
+                wanted = plan(other.cells)
             found = self.cell.program(wanted, mapping.gain, key.child("program", name))
             cells = found.cells
             written = WrittenLayer(
@@ -141,8 +168,9 @@ class Accelerator:
             layout=self.layout,
             weight_max=mapping.weight_max,
             input_scale=mapping.input_scale,
-            temperature=self.cell.environment.use_temperature,
+            temperature=use,
             hold=self.hold,
+            typical=point.typical,
         )
         return HardwareLayer(layer.product, layer.bias, cells, spec), written
 

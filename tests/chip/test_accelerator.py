@@ -216,7 +216,8 @@ def test_conversions_of_lenet_by_hand():
         "conv1": 4704, "conv2": 3200, "dense1": 480, "dense2": 84, "dense3": 10,
     }  # fmt: skip
     assert sum(a.events.cell_reads for a in layers.values()) == 416_520
-    assert [t.rows for t in layers["dense1"].tiles] == [100] * 4
+    assert {(t.rows, t.outputs) for t in layers["dense1"].tiles} == {(100, 30)}
+    assert len(layers["dense1"].tiles) == 4 * 4
     assert [a.positions for a in layers.values()] == [784, 100, 1, 1, 1]
 
 

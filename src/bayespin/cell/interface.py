@@ -138,12 +138,13 @@ class ProgrammedCells:
         Args:
             mean: of the difference G+ − G−, S.
             deviation: its standard deviation after the read window, half of the variance in each.
-            load: G+ + G−, what a cell loads its row with, S.
+            load: G+ + G−, what a cell loads its row with, S; more where the mean needs more.
             correlation_time: of all cells, s.
         """
         spread = torch.stack([deviation, deviation]) / 2**0.5
+        total = mean.abs().clamp_min(load)
         return cls(
-            conductance=torch.stack([load + mean, load - mean]) / 2,
+            conductance=torch.stack([total + mean, total - mean]) / 2,
             spread=spread,
             correlation_time=torch.full_like(spread, correlation_time),
             gains=torch.tensor([1.0, -1.0], dtype=mean.dtype),

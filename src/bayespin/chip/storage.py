@@ -42,12 +42,16 @@ def save_deployment(path: Path, deployment: Deployment) -> None:
             _put(tensors, f"digital/{name}", dict(stage.state_dict()))
             continue
         _put(tensors, f"state/{name}", dict(written.state))
-        _put(tensors, f"layer/{name}", {"bias": stage.bias, "adc_range": stage.adc_range})
+        typical = stage.spec.typical
+        assert typical is not None  # every deployed layer has one
+        own = {"bias": stage.bias, "adc_range": stage.adc_range, "typical": typical}
+        _put(tensors, f"layer/{name}", own)
         layers[name] = {
             "mapping": asdict(written.mapping),
             "events": asdict(written.events),
             "clipped_share": stage.clipped_share,
             "positions": stage.positions,
+            "signed": stage.spec.signed,
             "report": _plain_report(name, written.report, tensors),
         }
     content = {
@@ -117,6 +121,9 @@ def _assembled(
             weight_max=mapping.weight_max,
             input_scale=mapping.input_scale,
             temperature=use.temperature,
+            hold=chip.hold,
+            signed=found[name]["signed"],
+            typical=own["typical"],
         )
         cells = deployment.cells(name, use)
         if cells.mean.shape != (stage.product.rows, stage.product.outputs):

@@ -351,11 +351,11 @@ def lint(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    code = lint([])
-    if code == 0:
-        ensure_images()
-        code = steps([("pytest", ["python", "-m", "pytest", *words])])
-    return code
+    if code := lint([]):
+        return code
+    ensure_images()  # the whole run takes a worker per core
+    spread = ["-n", str(os.cpu_count()), "--dist=loadfile"] if words in ([], ["--slow"]) else []
+    return steps([("pytest", ["python", "-m", "pytest", *spread, *words])])
 
 
 def steps(commands: list[tuple[str, list[str]]]) -> int:

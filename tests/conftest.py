@@ -29,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--fresh-seed"):
+    worker = hasattr(config, "workerinput")  # its options, the drawn seed too, are the run's
+    if config.getoption("--fresh-seed") and not worker:
         config.option.seed = secrets.randbelow(2**31)
 
 

@@ -1,8 +1,9 @@
 """Statistical checks with a stated rate of false alarms.
 
 Every check fails a correct program with probability at most ALPHA, and the checks of one run
-together with at most CHECKS x ALPHA = 2e-4: the ledger refuses more. Samples must be independent;
-of a correlated series pass one mean per independent replica.
+together with at most CHECKS x ALPHA = 2e-4: the ledger of each process refuses more (a run on
+several workers makes every check once, so their sum is that of one process). Samples must be
+independent; of a correlated series pass one mean per independent replica.
 """
 
 import math

@@ -74,7 +74,8 @@ class TiledCells:
 def tile_cells(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint) -> TiledCells:
     """Return programmed cells in units of the layer's output."""
     scale, tiles = point.scale, grid.rows
-    heat = code_noise(point.read, point.temperature) * scale
+    wired = point.wires is not None
+    heat = code_noise(point.read, point.temperature, grounded=wired) * scale
     if point.wires is not None:
         return _wired(cells, grid, point, heat)
     groups = cells.total_conductance.unflatten(1, (grid.groups, -1)).sum(2)
@@ -101,7 +102,8 @@ def _wired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tenso
     for t, rows in enumerate(tiles.parts):
         for columns in grid.columns:
             typical = None if point.typical is None else point.typical[rows]
-            found = effective(cells.part(rows, columns), point.wires, typical)
+            part = cells.part(rows, columns)
+            found = effective(part, point.wires, typical, code_noise=heat)
             mean[rows, columns] = found.mean * scale
             variance[rows, columns] = found.square * scale**2
             cross[rows, columns] = found.cross[0] * scale**2
@@ -116,11 +118,14 @@ def _wired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tenso
     )  # fmt: skip
 
 
-def code_noise(read: Reading, temperature: float) -> Float[Tensor, " codes"]:
+def code_noise(
+    read: Reading, temperature: float, *, grounded: bool = False
+) -> Float[Tensor, " codes"]:
     """Return h of every DAC code: variance of the mean current of one siemens over V², in S.
 
     h(x) = S_I(xV) / (2 T_r V²). The row of code zero is disconnected by its access transistors:
-    it conducts neither signal nor noise.
+    it conducts neither signal nor noise. Behind wires such rows are `grounded` instead, held at
+    0 V so that one linear network serves all inputs; then they add their Johnson noise.
     """
     siemens = torch.ones((), dtype=torch.float64)
     voltages = torch.linspace(0, read.voltage, 2**read.input_bits, dtype=torch.float64)
@@ -128,7 +133,8 @@ def code_noise(read: Reading, temperature: float) -> Float[Tensor, " codes"]:
         transport.mean_current_variance(siemens, v, temperature, read.window)
         for v in voltages.tolist()
     ]
-    return torch.stack([torch.zeros_like(siemens), *variances[1:]]) / read.voltage**2
+    dark = variances[0] if grounded else torch.zeros_like(siemens)
+    return torch.stack([dark, *variances[1:]]) / read.voltage**2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,22 +3,18 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 
-from bayespin.array.crossbar import ReadPoint, code_noise
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import (
     GaussianCell,
     ProgrammedCells,
-    ProgrammingReport,
     Use,
-    WantedCells,
-    ideal_cells,
 )
+from bayespin.chip.placement import Devices, Placement, WrittenLayer
 from bayespin.cost.account import Bill, Hardware, Schedule, account
 from bayespin.cost.components import load_components
 from bayespin.device.table import with_table
@@ -27,18 +23,12 @@ from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import Network
 from bayespin.network.prediction import Execution, predict
-from bayespin.nn.compensation import Plan, corrected, expected_reach
 from bayespin.nn.estimators import Sampling, local_reparameterised
-from bayespin.nn.hardware import HardwareLayer, HardwareSpec
-from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
+from bayespin.nn.hardware import HardwareLayer
+from bayespin.nn.mapping import LayerMapping
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
-
-_EVEN = 0.1
-"""Share of an even drive in the typical one: rows that calibration leaves dark may be driven."""
-Devices = Literal["ideal", "spintronic"]
-"""`ideal`: cells hold the wanted Gaussians exactly and read without noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +95,8 @@ class Accelerator:
         with torch.no_grad():
             for name, stage in network.stages.items():
                 if isinstance(stage, MeanFieldLayer):
-                    stage, written[name] = self._convert(name, stage, x, key, devices)
+                    placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
+                    stage, written[name] = placed.write(x, key, devices, self.hold)
                     stage.calibrate(x, noise)
                 else:
                     stage = copy.deepcopy(stage)  # later changes of the network stay off the chip
@@ -118,74 +109,6 @@ class Accelerator:
             devices=devices,
             use=Use(temperature=self.cell.environment.use_temperature),
         )
-
-    def _convert(
-        self, name: str, layer: MeanFieldLayer, x: Tensor, key: Key, devices: Devices
-    ) -> tuple[HardwareLayer, "WrittenLayer"]:
-        if float(x.min()) < 0:
-            raise ValueError(
-                f"Inputs of layer `{name}` must not be negative, because rows are driven with one "
-                f"polarity, but reach {float(x.min()):.3g}; put a ReLU before it."
-            )
-        use = self.cell.environment.use_temperature
-        rows, outputs, groups = layer.product.rows, layer.product.outputs, layer.product.groups
-        grid = self.layout.grid(rows, outputs, groups)
-        drives = layer.product.unrolled(x).flatten(0, 1).view(-1, rows)
-        typical, power = drives.mean(0).double(), drives.square().mean(0).double()
-        point = ReadPoint(
-            read=self.cell.read,
-            temperature=use,
-            scale=1.0,
-            wires=self.layout.wires,
-            typical=typical + _EVEN * typical.mean().clamp_min(1e-9),
-        )
-        share = expected_reach(self.cell, grid, point)
-        over = 1 / share.T.reshape(layer.product.weight_shape)
-        mean, sigma = layer.mean.detach().double() * over, layer.sigma().detach().double() * over
-        heat = code_noise(self.cell.read, use)
-        mapping = choose(name, mean, sigma, self.cell, input_statistics(x, heat))
-        wanted = wanted_cells(mean, sigma, mapping)
-
-        def plan(cells: ProgrammedCells) -> WantedCells:
-            full = self.cell.full_scale
-            made = Plan(wanted=wanted, share=share, cells=cells, full_scale=full, power=power)
-            return corrected(made, grid, point)
-
-        if devices == "ideal":
-            cells = ideal_cells(plan(ideal_cells(wanted, self.cell)), self.cell)
-            written = WrittenLayer(mapping=mapping, events=Events(), report=None, state=vars(cells))
-        else:
-            if self.layout.wires is not None:
-                other = self.cell.program(wanted, mapping.gain, key.child("plan", name))
-                wanted = plan(other.cells)
-            found = self.cell.program(wanted, mapping.gain, key.child("program", name))
-            cells = found.cells
-            written = WrittenLayer(
-                mapping=mapping, events=found.events, report=found.report, state=found.state
-            )
-        spec = HardwareSpec(
-            cell=self.cell,
-            layout=self.layout,
-            weight_max=mapping.weight_max,
-            input_scale=mapping.input_scale,
-            temperature=use,
-            hold=self.hold,
-            typical=point.typical,
-        )
-        return HardwareLayer(layer.product, layer.bias, cells, spec), written
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenLayer:
-    """How one layer was put on the chip, once."""
-
-    mapping: LayerMapping
-    events: Events
-    """What programming took."""
-    report: ProgrammingReport | None
-    """The same in detail, and what it left; None for ideal devices."""
-    state: Mapping[str, Tensor]
-    """The devices with their own draws and what was written to them; the cells, for ideal ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from bayespin.cell.interface import ProgrammingReport, Residual, Use
-from bayespin.chip.accelerator import Accelerator, Deployment, WrittenLayer
+from bayespin.chip.accelerator import Accelerator, Deployment
+from bayespin.chip.placement import WrittenLayer
 from bayespin.events import Events
 from bayespin.load import InputError, fingerprint
 from bayespin.network.models import Network

@@ -1,0 +1,130 @@
+"""One layer of a network, put on the cells of a chip."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bayespin.array.crossbar import ReadPoint, code_noise
+from bayespin.array.hold import Hold
+from bayespin.array.tiles import ArrayLayout, TileGrid
+from bayespin.cell.interface import (
+    GaussianCell,
+    ProgrammedCells,
+    ProgrammingReport,
+    WantedCells,
+    ideal_cells,
+)
+from bayespin.events import Events
+from bayespin.nn.compensation import Plan, corrected, expected_reach
+from bayespin.nn.hardware import HardwareLayer, HardwareSpec
+from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
+from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.rng import Key
+from bayespin.shapes import Float, Tensor
+
+Devices = Literal["ideal", "spintronic"]
+"""`ideal`: cells hold the wanted Gaussians exactly and read without noise."""
+
+_EVEN = 0.1
+"""Share of an even drive in the typical one: rows that calibration leaves dark may be driven."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenLayer:
+    """How one layer was put on the chip, once."""
+
+    mapping: LayerMapping
+    events: Events
+    """What programming took."""
+    report: ProgrammingReport | None
+    """The same in detail, and what it left; None for ideal devices."""
+    state: Mapping[str, Tensor]
+    """The devices with their own draws and what was written to them; the cells, for ideal ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A layer and the cells and tiles that are to hold it."""
+
+    cell: GaussianCell
+    layout: ArrayLayout
+    name: str
+    layer: MeanFieldLayer
+
+    @property
+    def grid(self) -> TileGrid:
+        """Its tiles."""
+        product = self.layer.product
+        return self.layout.grid(product.rows, product.outputs, product.groups)
+
+    def write(
+        self, x: Tensor, key: Key, devices: Devices, hold: Hold | None
+    ) -> tuple[HardwareLayer, WrittenLayer]:
+        """Return the layer on programmed cells, and what it took.
+
+        With wires cells hold what makes them act as trained behind them (`nn.compensation`).
+
+        Args:
+            x: calibration inputs of the layer.
+            key: the chip's devices.
+            devices: with all errors of the cell, or ideal.
+            hold: of the chip.
+
+        Raises:
+            ValueError: from `nn.mapping.choose`.
+        """
+        drives = self.layer.product.unrolled(x.abs()).flatten(0, 1).view(-1, self.grid.rows.rows)
+        point = self._point(drives)
+        share = expected_reach(self.cell, self.grid, point)
+        over = 1 / share.T.reshape(self.layer.product.weight_shape)
+        mean, sigma = (w.detach().double() * over for w in (self.layer.mean, self.layer.sigma()))
+        wired = point.wires is not None
+        heat = code_noise(self.cell.read, point.temperature, grounded=wired)
+        mapping = choose(self.name, mean, sigma, self.cell, input_statistics(x.abs(), heat))
+        point = self._point((drives / mapping.input_scale).clamp_max(1))
+        power = (drives / mapping.input_scale).clamp_max(1).square().mean(0).double()
+        wanted = wanted_cells(mean, sigma, mapping)
+
+        def plan(cells: ProgrammedCells) -> WantedCells:
+            full = self.cell.full_scale
+            made = Plan(wanted=wanted, share=share, cells=cells, full_scale=full, power=power)
+            return corrected(made, self.grid, point)
+
+        if devices == "ideal":
+            cells = ideal_cells(plan(ideal_cells(wanted, self.cell)), self.cell)
+            written = WrittenLayer(mapping=mapping, events=Events(), report=None, state=vars(cells))
+        else:
+            if self.layout.wires is not None:
+                other = self.cell.program(wanted, mapping.gain, key.child("plan", self.name))
+                wanted = plan(other.cells)
+            found = self.cell.program(wanted, mapping.gain, key.child("program", self.name))
+            cells = found.cells
+            written = WrittenLayer(
+                mapping=mapping, events=found.events, report=found.report, state=found.state
+            )
+        spec = self._spec(mapping, point, hold, signed=float(x.min()) < 0)
+        return HardwareLayer(self.layer.product, self.layer.bias, cells, spec), written
+
+    def _point(self, drives: Float[Tensor, "reads rows"]) -> ReadPoint:
+        typical = drives.mean(0).double()
+        return ReadPoint(
+            read=self.cell.read,
+            temperature=self.cell.environment.use_temperature,
+            scale=1.0,
+            wires=self.layout.wires,
+            typical=typical + _EVEN * typical.mean().clamp_min(1e-9),
+        )
+
+    def _spec(
+        self, mapping: LayerMapping, point: ReadPoint, hold: Hold | None, *, signed: bool
+    ) -> HardwareSpec:
+        return HardwareSpec(
+            cell=self.cell,
+            layout=self.layout,
+            weight_max=mapping.weight_max,
+            input_scale=mapping.input_scale,
+            temperature=point.temperature,
+            signed=signed,
+            hold=hold,
+            typical=point.typical,
+        )

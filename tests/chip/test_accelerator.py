@@ -274,12 +274,23 @@ def test_a_deterministic_network_is_refused():
     assert "must have a mean-field layer" in refusal(network_of(PointLayer), images(2))
 
 
-def test_negative_inputs_are_refused_with_the_layer_and_the_remedy():
+def test_negative_inputs_are_read_in_a_second_read():
+    """Without a ReLU before it the last layer sees both signs, and still is the software layer."""
     network = Network({k: s for k, s in network_of().stages.items() if k != "relu2"})
-    text = refusal(network, images(16))
-    assert "Inputs of layer `dense2` must not be negative" in text
-    assert "put a ReLU before it" in text
-    assert "layer `conv`" in refusal(network_of(), images(16) - 0.5)
+    chip = with_converters(10, 10)
+    plain = replace(chip, layout=replace(chip.layout, wires=None))
+    deployment = plain.deploy(network, images(64), KEY.child("signed"), "ideal")
+    layers = deployment.network.stages
+    assert [layers[name].spec.signed for name in deployment.layers] == [False, False, True]
+    x = 4 * torch.rand(200, 8, generator=KEY.child("both").generator()) - 2
+    with torch.no_grad():
+        (mean,), (deviation,) = layers["dense2"].moments(x)
+        wanted, spread = network.stages["dense2"].moments(x)
+    limit = float(deployment.mappings[-1].input_scale)
+    inside = (x.abs() < limit).all(1)
+    assert int(inside.sum()) > 20
+    torch.testing.assert_close(deviation[inside], spread[inside], rtol=0.02, atol=0)
+    assert float((mean[inside] - wanted[inside]).abs().max()) < 0.2 * float(wanted.std())
 
 
 @pytest.mark.parametrize("field", ["mean", "spread"])

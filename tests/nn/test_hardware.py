@@ -88,6 +88,45 @@ def test_ideal_cells_and_fine_converters_are_the_software_layer(product):
     assert float((found - wanted).abs().max()) < float(analog) + digital + 2e-6
 
 
+@pytest.mark.parametrize(
+    "product, shape",
+    [
+        (Convolution(4, 6, (3, 2), stride=(1, 2), padding=(1, 0), groups=2), (4, 6, 5)),
+        (Convolution(2, 3, 3, dilation=2), (2, 7, 7)),
+        (Convolution(2, 4, 3, padding=1, axes=1), (2, 9)),
+        (Dense(7, 4), (5, 7)),
+    ],
+    ids=["groups", "dilation", "one axis", "tokens"],
+)
+def test_every_product_runs_on_tiles_as_in_software(product, shape):
+    """Same mean and spread through fine converters, tile by tile; joules by the unrolled rows."""
+    software, x = software_of(product), uniform(4, *shape)
+    cell = cell_of(BITS)
+    hardware = ideal(software, spec_of(cell, tile_rows=4))
+    with torch.no_grad():
+        hardware.calibrate(x.repeat(100, *[1] * (x.ndim - 1)), KeyedNoise.from_key(KEY))
+        hardware.adc_range *= 1.5
+        reads = [
+            hardware(x, KeyedNoise.from_key(KEY.child(i)), estimators.local_reparameterised)
+            for i in range(400)
+        ]
+        wanted, spread = software.moments(x)
+    found = torch.stack(reads)
+    assert found.shape[1:] == wanted.shape
+    scale = float(spread.mean())
+    assert float(((found.mean(0) - wanted) / scale).abs().max()) < 0.25  # 5 errors of the mean
+    assert float(found.var(0).mean()) == pytest.approx(float(spread.square().mean()), rel=0.05)
+    events = hardware.activity("any", x, wanted).events
+    drives = hardware.product.unrolled((x * (2**BITS - 1)).round() / (2**BITS - 1)).double()
+    read = cell.read
+    joules = float(drives.square().sum()) * cell.output_conductance * read.voltage**2 * read.window
+    outputs = product.outputs // product.groups
+    assert events.array_energy == pytest.approx(joules * outputs / len(x), rel=1e-4)
+    positions = product.positions(wanted)
+    assert hardware.positions == positions
+    assert events.tile_reads == positions * len(hardware.tiles)
+
+
 def tiles_by_hand(layer: MeanFieldLayer, x: torch.Tensor, spec: HardwareSpec, epsilon, ranges):
     """Tile by tile from the formula of the class, with rows in weight order."""
     read, product = spec.cell.read, layer.product

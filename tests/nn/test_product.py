@@ -1,5 +1,6 @@
 """Linear maps against explicit sums, and the matrix that a crossbar would hold."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -16,14 +17,24 @@ def normal(name: str, *shape: int) -> torch.Tensor:
     return start.normal_(generator=KEY.child(name).generator())
 
 
-convolutions = st.builds(
-    Convolution,
-    channels=st.integers(1, 3),
-    outputs=st.integers(1, 4),
-    kernel=st.integers(1, 4),
-    stride=st.integers(1, 3),
-    padding=st.integers(0, 2),
+sizes = st.fixed_dictionaries(
+    {
+        "channels": st.integers(1, 2),
+        "outputs": st.integers(1, 3),
+        "kernel": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "stride": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "padding": st.tuples(st.integers(0, 2), st.integers(0, 2)),
+        "dilation": st.tuples(st.integers(1, 2), st.integers(1, 2)),
+        "groups": st.integers(1, 3),
+    }
 )
+
+
+def convolution(size: dict) -> Convolution:
+    """Channels and outputs count those of a group."""
+    groups = size["groups"]
+    whole = {name: size[name] * groups for name in ("channels", "outputs")}
+    return Convolution(**size | whole)
 
 
 def test_dense_is_a_sum_over_inputs():
@@ -36,25 +47,53 @@ def test_dense_is_a_sum_over_inputs():
             assert abs(float(y[image, output]) - by_hand) < 1e-12
 
 
-@given(product=convolutions)
-def test_convolution_is_its_unrolled_matrix_on_every_window(product):
-    """y at a position is the (outputs, rows) matrix times the window, rows in weight order."""
+@given(size=sizes)
+def test_convolution_is_its_unrolled_matrix_on_every_window(size):
+    """y at a position is the (outputs, rows) matrix of its group times the window."""
+    product = convolution(size)
     x, weight = normal("x", 2, product.channels, 7, 6), normal("w", *product.weight_shape)
-    y = product.apply(x, weight)
-    windows = F.unfold(x, product.kernel, padding=product.padding, stride=product.stride)
-    matrix = weight.flatten(1)
-    assert matrix.shape == (product.outputs, product.rows)
-    torch.testing.assert_close(y.flatten(2), matrix @ windows, rtol=1e-12, atol=1e-12)
-    assert product.positions(y) == windows.shape[-1]
+    y, groups = product.apply(x, weight), product.groups
+    drives = product.unrolled(x).unflatten(2, (groups, product.rows))
+    matrix = weight.flatten(1).unflatten(0, (groups, -1))
+    found = torch.einsum("npgr,gor->ngop", drives, matrix).flatten(1, 2)
+    torch.testing.assert_close(y.flatten(2), found, rtol=1e-12, atol=1e-12)
+    assert product.positions(y) == drives.shape[1]
+    windows = F.unfold(
+        x[:, : product.channels // groups], product.kernel, padding=product.padding,
+        stride=product.stride, dilation=product.dilation,
+    )  # fmt: skip
+    torch.testing.assert_close(drives[:, :, 0], windows.mT, rtol=0, atol=0)
 
 
-@given(product=convolutions)
-def test_vector_per_output_lands_on_its_channel(product):
+@given(size=sizes)
+def test_vector_per_output_lands_on_its_channel(size):
+    product = convolution(size)
     x = torch.zeros(2, product.channels, 7, 6)
     vector = torch.arange(1.0, product.outputs + 1)
     y = product.apply(x, torch.zeros(product.weight_shape)) + product.per_output(vector)
     for channel in range(product.outputs):
         assert bool((y[:, channel] == channel + 1).all())
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"axes": 4}, "`axes` must be 1, 2 or 3, but is 4"),
+        ({"kernel": (3,)}, "`kernel` must be one number or 2, at least 1, but is"),
+        ({"stride": 0}, "`stride` must be one number or 2, at least 1, but is 0"),
+        ({"groups": 3}, "`channels` must be a positive multiple of `groups`, but is 4"),
+    ],
+)
+def test_convolutions_that_cannot_be_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        Convolution(**{"channels": 4, "outputs": 6, "kernel": 3} | change)
+
+
+def test_tokens_are_positions_of_a_dense_layer():
+    product, x, weight = Dense(4, 3), normal("x", 2, 5, 4), normal("w", 3, 4)
+    y = product.apply(x, weight)
+    assert (product.positions(y), product.positions(y[:, 0])) == (5, 1)
+    torch.testing.assert_close(product.unrolled(x) @ weight.T, y, rtol=1e-12, atol=1e-12)
 
 
 def test_vector_per_output_of_a_dense_layer():
@@ -67,6 +106,8 @@ def test_stacked_weights_are_stacked_maps():
     for product, x in (
         (Dense(4, 3), normal("x", 2, 4)),
         (Convolution(2, 3, 2), normal("x", 2, 2, 5, 5)),
+        (Convolution(4, 6, 2, groups=2), normal("x", 2, 4, 5, 5)),
+        (Convolution(2, 3, 3, axes=1), normal("x", 2, 2, 9)),
     ):
         first, second = normal("a", *product.weight_shape), normal("b", *product.weight_shape)
         both = product.apply(x, torch.cat([first, second]))

@@ -1,5 +1,6 @@
 """The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from bayespin.array.tiles import ArrayLayout
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity, TileShape
 from bayespin.nn.estimators import Estimator, local_reparameterised, reparameterised
-from bayespin.nn.product import Product
+from bayespin.nn.product import Dense, Product
 from bayespin.nn.random_layer import Moments, RandomLayer, Reader
 from bayespin.nn.tiling import Tiling
 from bayespin.rng import HeldNoise, Noise
@@ -140,6 +141,9 @@ class HardwareLayer(RandomLayer):
         Raises:
             ValueError: another estimator, or `reparameterised` on a chip without a hold.
         """
+        if isinstance(self.product, Dense) and x.ndim > 2:  # tokens are reads like any other
+            tokens = self.reader(x.flatten(0, -2), estimator)
+            return lambda noise: tokens(noise).unflatten(0, x.shape[:-1])
         if estimator is local_reparameterised:
             moments = self.moments(x)
             return lambda noise: self.draw(moments, noise)
@@ -182,13 +186,15 @@ class HardwareLayer(RandomLayer):
 
         The range clips at most 1e-4 of the samples; one range per tile.
         """
-        mean, deviation = self.moments(x)
+        tokens = isinstance(self.product, Dense) and x.ndim > 2
+        self.positions = math.prod(x.shape[1:-1]) if tokens else 0
+        mean, deviation = self.moments(x.flatten(0, -2) if tokens else x)
         y = torch.addcmul(mean, deviation, noise.normal(mean))
         ranges = torch.tensor([smallest_range(tile) for tile in y])
         self.adc_range.copy_(ranges[:, None].expand_as(self.adc_range))
         clipped = y.abs() > self.tiling.per_output(self.adc_range)
         self.clipped_share = float(clipped.double().mean())
-        self.positions = self.product.positions(y[0])
+        self.positions = self.positions or self.product.positions(y[0])
 
     def with_cells(self, cells: ProgrammedCells, temperature: float) -> "HardwareLayer":
         """Return this layer with other cells, read at a temperature (K); converters stay set."""

@@ -6,20 +6,29 @@ split, as long as the split falls on the boundaries that the path names.
 
 Streams are derived by `numpy.random.SeedSequence`, which hashes the whole path.
 
-Two kinds of numbers come out of a key: those of torch's generator, in the order of the calls, and
-those of a counter-based generator, addressed by replica, point and step. The second kind costs
-more on a CPU, but is free of any order, and a fused kernel can make it in registers.
+Two kinds of numbers come out of a key: those that depend on the order of the calls, and those of a
+counter-based generator, addressed by replica, point and step. The second kind costs more on a CPU,
+but is free of any order, and a fused kernel can make it in registers.
 """
 
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
 from bayespin.shapes import Float, Int, Tensor
+
+LARGE = 2**18
+"""Numbers of a call from which `fill_normal_` beats torch's generator, on two threads too."""
+PIECE = 2**18
+"""Numbers made at once: fewer wait for the interpreter's lock, more leave a core's cache.
+
+Part of what a key means.
+"""
 
 WORD = 0xFFFFFFFF
 """Mask of a 32-bit word."""
@@ -98,23 +107,75 @@ class Noise(Protocol):
         ...
 
 
+@runtime_checkable
+class WordSource(Protocol):
+    """What gives random 64-bit words: a bit generator of numpy."""
+
+    def random_raw(self, size: int) -> np.ndarray:
+        """Return so many words, as uint64."""
+        ...
+
+
+def fill_normal_(out: Float[Tensor, " n"], words: WordSource) -> None:
+    """Fill float32 or float64 with independent N(0, 1) numbers: Box-Muller, without a loop.
+
+    r = √(−ln(u² + 2^−4 q²)), u = |s1| q, θ = π q s2: r sin θ, then r cos θ.
+
+    Symbols: s1, s2 signed integers of 32 (float32) or 64 bits (float64); q = 2^−31 or 2^−63. The
+    small term stands for the inner half of the cell at zero: numbers reach 6.76 standard
+    deviations in float32, 9.5 in float64. One pair of numbers takes one word in float32, two in
+    float64; of an odd count the last number is dropped.
+
+    Source: Box and Muller (1958), DOI 10.1214/aoms/1177706645.
+    """
+    integer, scale = (np.int32, 2.0**-31) if out.dtype == torch.float32 else (np.int64, 2.0**-63)
+    for piece in out.split(PIECE):
+        pairs = -(-len(piece) // 2)
+        both = piece if len(piece) == 2 * pairs else piece.new_empty(2 * pairs)
+        raw = words.random_raw(pairs * piece.itemsize // 4)
+        both.copy_(torch.from_numpy(raw.view(integer)))
+        radius, angle = both[:pairs], both[pairs:]
+        radius.mul_(scale).square_().add_(scale**2 / 16).log_().neg_().sqrt_()
+        sine = angle.mul_(math.pi * scale).sin()
+        angle.cos_().mul_(radius)
+        radius.mul_(sine)
+        if both is not piece:
+            piece.copy_(both[: len(piece)])
+
+
 @dataclass(frozen=True)
 class KeyedNoise:
-    """Standard normal numbers from one keyed stream, in the order of the calls."""
+    """Standard normal numbers of one key, in the order of the calls.
+
+    A call takes its numbers whole. On a CPU, calls for `LARGE` numbers and more take words of
+    SFC64, a stream of their own: 0.6 to 0.8 of the time of torch's generator, which serves others.
+    """
 
     generator: torch.Generator
+    key: Key | None = None
+    """Names the stream of large calls; without it torch's generator serves them too."""
 
     @classmethod
     def from_key(cls, key: Key, device: torch.device | str = "cpu") -> "KeyedNoise":
-        """Return the noise of the stream that `key` names."""
-        return cls(key.generator(device))
+        """Return the noise of the streams that `key` names."""
+        return cls(key.generator(device), key)
+
+    @cached_property
+    def _words(self) -> np.random.SFC64:
+        assert self.key is not None
+        return np.random.SFC64(np.random.SeedSequence(list(self.key.child("words").path)))
 
     def normal(self, like: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return independent N(0, 1) numbers with the shape, dtype and device of `like`."""
         # Filling an empty tensor is measurably faster than `torch.randn`, and filling it in the
         # order of its memory ten times faster than in that of permuted axes.
-        found = torch.empty_like(like)
-        found.as_strided((found.numel(),), (1,)).normal_(generator=self.generator)
+        found = torch.empty_like(like, requires_grad=False)
+        flat = found.as_strided((found.numel(),), (1,))
+        large = self.key is not None and len(flat) >= LARGE and found.device.type == "cpu"
+        if large and found.dtype in (torch.float32, torch.float64):
+            fill_normal_(flat, self._words)
+        else:
+            flat.normal_(generator=self.generator)
         return found
 
 

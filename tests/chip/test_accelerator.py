@@ -12,6 +12,7 @@ from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.load import InputError
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import predict_reads
+from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import Sampling, local_reparameterised, reparameterised
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
@@ -348,3 +349,25 @@ def test_frozen_reads_of_a_chip_are_draws_of_its_weights():
     reads = predict_reads(holding.network, x.repeat(2, 1, 1, 1), Sampling.FROZEN, 4, KEY)
     assert reads[:, :6].equal(reads[:, 6:])  # a batch shares the draw, and ideal cells are quiet
     assert float(reads.std(0).max()) > 1e-3
+
+
+def test_correlated_reads_of_a_chip():
+    """At the preset's period reads are nearly independent; within a picosecond nearly frozen."""
+    deployment, x = deployed(), images(6)
+    apart = deployment.predict(x, 20, KEY, sampling=Sampling.CORRELATED)
+    fresh = deployment.predict(x, 20, KEY)
+    assert float((apart.mean - fresh.mean).abs().max()) < 0.2
+    assert apart.mean.equal(deployment.predict(x, 20, KEY, sampling=Sampling.CORRELATED).mean)
+    hasty = CorrelatedSampling(window=1e-13, period=1e-13)
+    found = predict_reads(deployment.network, images(125), hasty, 30, KEY).double()
+    calm = predict_reads(deployment.network, images(125), Sampling.PER_READ, 30, KEY).double()
+    assert neighbours(found) > 0.5
+    assert abs(neighbours(calm)) < 0.05
+    with pytest.raises(ValueError, match="must say when cells are read"):
+        predict_reads(deployment.network, x, Sampling.CORRELATED, 2, KEY)
+
+
+def neighbours(reads: torch.Tensor) -> float:
+    """Mean correlation of neighbouring passes of the first class's probability."""
+    p = reads[:, :, 0] - reads[:, :, 0].mean(0)
+    return float((p[1:] * p[:-1]).sum() / p.square().sum()) + 1 / len(p)

@@ -45,14 +45,14 @@ def same(a, b) -> bool:
     return all(getattr(a, field).equal(getattr(b, field)) for field in FIELDS)
 
 
-@pytest.mark.parametrize("sampling", list(Sampling))
+@pytest.mark.parametrize("sampling", [Sampling.FROZEN, Sampling.PER_READ])
 def test_the_key_makes_the_result(sampling):
     predicted = partial(predict, network_of(), images(10), sampling, 4)
     assert same(predicted(KEY.child("a")), predicted(KEY.child("a")))
     assert not predicted(KEY.child("a")).mean.equal(predicted(KEY.child("b")).mean)
 
 
-@pytest.mark.parametrize("sampling", list(Sampling))
+@pytest.mark.parametrize("sampling", [Sampling.FROZEN, Sampling.PER_READ])
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_split_on_a_boundary_equals_the_whole(sampling, blocks):
     network, x = network_of(), images(2 * IMAGE_BLOCK + 30)
@@ -79,7 +79,7 @@ def test_frozen_weights_are_shared_by_all_blocks():
     torch.testing.assert_close(found[:IMAGE_BLOCK], found[IMAGE_BLOCK:])
 
 
-@pytest.mark.parametrize("sampling", list(Sampling))
+@pytest.mark.parametrize("sampling", [Sampling.FROZEN, Sampling.PER_READ])
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_change_nothing(sampling, workers):
     network, x = network_of(), images(3 * IMAGE_BLOCK)
@@ -89,7 +89,7 @@ def test_workers_change_nothing(sampling, workers):
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("sampling", list(Sampling))
+@pytest.mark.parametrize("sampling", [Sampling.FROZEN, Sampling.PER_READ])
 def test_reads_equal_plain_forward_passes_with_the_same_noise(sampling):
     """The moments of the first layer are computed once; that must not show."""
     network, x = network_of(), images(7)

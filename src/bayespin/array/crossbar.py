@@ -63,6 +63,8 @@ class TiledCells:
     """h of every DAC code, at the read voltage."""
     input: Float[Tensor, "groups tiles height height"]
     """Y: reads of drives x take x Y x V² T_r from the drivers, S; groups do not share drivers."""
+    memory: Float[Tensor, "rows outputs"]
+    """Correlation time of a cell's fluctuations, s: the mean over its columns by variance."""
     profile: Float[Tensor, " rows"] | None = None
     """p, where there are wires."""
     cross: Float[Tensor, "rows outputs"] | None = None
@@ -88,6 +90,7 @@ def tile_cells(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint) -> Tile
         noise=cells.noise_conductance * scale,
         code_noise=heat,
         input=torch.diag_embed(load),
+        memory=_memory(cells),
     )
 
 
@@ -114,8 +117,14 @@ def _wired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tenso
             bound = max(bound, found.error_bound)
     return TiledCells(
         tiles=tiles, mean=mean, variance=variance, noise=noise, code_noise=heat, input=power,
-        profile=profile, cross=cross, error_bound=bound,
+        profile=profile, cross=cross, memory=_memory(cells), error_bound=bound,
     )  # fmt: skip
+
+
+def _memory(cells: ProgrammedCells) -> Float[Tensor, "rows outputs"]:
+    power = (cells.gains[:, None, None] * cells.spread).square()
+    total = power.sum(0).clamp_min(torch.finfo(power.dtype).tiny)
+    return (power * cells.correlation_time).sum(0) / total
 
 
 def code_noise(

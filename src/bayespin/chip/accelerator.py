@@ -23,6 +23,7 @@ from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import Network
 from bayespin.network.prediction import Execution, predict
+from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import Sampling, local_reparameterised
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mapping import LayerMapping
@@ -162,17 +163,28 @@ class Deployment:
         reads: int,
         key: Key,
         execution: Execution | None = None,
-        sampling: Sampling = Sampling.PER_READ,
+        sampling: Sampling | CorrelatedSampling = Sampling.PER_READ,
     ) -> Predictive:
         """Return the predictive distribution over `reads` reads.
+
+        Args:
+            images: inputs.
+            reads: Monte-Carlo passes.
+            key: of all draws.
+            execution: workers and progress.
+            sampling: `correlated` alone takes the preset's period between reads; give
+                `CorrelatedSampling` for another.
 
         Raises:
             ValueError: `frozen` on a chip without `hold`, or what `network.prediction` refuses.
         """
         self._check(sampling)
+        if sampling is Sampling.CORRELATED:
+            window, period = self.chip.cell.read.window, self.chip.cell.sampling_period()
+            sampling = CorrelatedSampling(window=window, period=max(window, period))
         return predict(self.network, images, sampling, reads, key, execution)
 
-    def _check(self, sampling: Sampling) -> None:
+    def _check(self, sampling: Sampling | CorrelatedSampling) -> None:
         if sampling is Sampling.FROZEN and self.chip.hold is None:
             raise ValueError(
                 "Argument `sampling` must be `per_read` on a chip whose cells draw anew at every "

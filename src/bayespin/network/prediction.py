@@ -7,6 +7,7 @@ import torch
 
 from bayespin.network.metrics import Predictive, PredictiveAccumulator
 from bayespin.network.models import Network
+from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling
 from bayespin.nn.random_layer import RandomLayer, Reader
 from bayespin.numerics.parallel import in_order
@@ -46,7 +47,12 @@ class _Passes:
 
 @torch.no_grad()
 def predict_reads(
-    network: Network, images: Tensor, sampling: Sampling, reads: int, key: Key, block: int = 0
+    network: Network,
+    images: Tensor,
+    sampling: Sampling | CorrelatedSampling,
+    reads: int,
+    key: Key,
+    block: int = 0,
 ) -> Float[Tensor, "reads images classes"]:
     """Return class probabilities of every read of one block of images.
 
@@ -59,7 +65,7 @@ def predict_reads(
             ("read", s).
         block: index of the block.
     """
-    passes = _Passes(network, images, SAMPLING_ESTIMATOR[sampling])
+    passes = _Passes(network, images, _estimator(network, sampling))
     probabilities = []
     for sample in range(reads):
         noise: Noise = KeyedNoise.from_key(key.child("read", sample, block), images.device)
@@ -67,6 +73,17 @@ def predict_reads(
             noise = HeldNoise(KeyedNoise.from_key(key.child("read", sample), images.device), noise)
         probabilities.append(passes.run(noise).softmax(-1))
     return torch.stack(probabilities)
+
+
+def _estimator(network: Network, sampling: Sampling | CorrelatedSampling) -> Estimator:
+    if isinstance(sampling, CorrelatedSampling):
+        return sampling.estimator(network.random_layers().values())
+    if sampling not in SAMPLING_ESTIMATOR:
+        raise ValueError(
+            "Argument `sampling` must say when cells are read where it is `correlated`: give "
+            "`CorrelatedSampling` with its window and period."
+        )
+    return SAMPLING_ESTIMATOR[sampling]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +100,7 @@ class Execution:
 def predict(
     network: Network,
     images: Float[Tensor, " images *shape"],
-    sampling: Sampling,
+    sampling: Sampling | CorrelatedSampling,
     reads: int,
     key: Key,
     execution: Execution | None = None,

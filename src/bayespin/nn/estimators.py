@@ -90,6 +90,8 @@ class Sampling(Enum):
     """One weight draw per pass, shared by all images and positions: what software does."""
     PER_READ = "per_read"
     """A new draw at every read of every cell: what free-running devices do."""
+    CORRELATED = "correlated"
+    """Reads remember each other by each cell's own correlation time; only on a chip."""
 
 
 ESTIMATORS: dict[str, Estimator] = {

@@ -1,6 +1,5 @@
 """The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
 
-import math
 from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
@@ -10,9 +9,10 @@ from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
 from bayespin.array.crossbar import ReadPoint, TileWeights
 from bayespin.array.hold import Hold
-from bayespin.array.tiles import ArrayLayout
+from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity, TileShape
+from bayespin.nn.correlated import CorrelatedReads, ReadParts
 from bayespin.nn.estimators import Estimator, local_reparameterised, reparameterised
 from bayespin.nn.product import Dense, Product
 from bayespin.nn.random_layer import Moments, RandomLayer, Reader
@@ -74,6 +74,7 @@ class HardwareLayer(RandomLayer):
     bias: Tensor
     load: Tensor
     deviation: Tensor
+    memory: Tensor
 
     def __init__(
         self, product: Product, bias: Tensor, cells: ProgrammedCells, spec: HardwareSpec
@@ -94,7 +95,8 @@ class HardwareLayer(RandomLayer):
         self.register_buffer("load", tiled.input)
         deviation = tiled.variance.clamp_min(0).sqrt().float() / spec.input_scale
         self.register_buffer("deviation", deviation)
-        self.clipped_share, self.positions = 0.0, 0
+        self.register_buffer("memory", tiled.memory)
+        self.clipped_share, self.positions = 0.0, 1
 
     @property
     def tiles(self) -> tuple[TileShape, ...]:
@@ -141,6 +143,8 @@ class HardwareLayer(RandomLayer):
         Raises:
             ValueError: another estimator, or `reparameterised` on a chip without a hold.
         """
+        if isinstance(estimator, CorrelatedReads):
+            return estimator.reader(self, x)
         if isinstance(self.product, Dense) and x.ndim > 2:  # tokens are reads like any other
             tokens = self.reader(x.flatten(0, -2), estimator)
             return lambda noise: tokens(noise).unflatten(0, x.shape[:-1])
@@ -181,20 +185,66 @@ class HardwareLayer(RandomLayer):
 
         return read
 
+    def parts(self, x: Tensor) -> ReadParts:
+        """Return what reads of x consist of, position by position."""
+        codes = self.dac.codes(x.abs() if self.spec.signed else x)
+        drives = self.product.unrolled(codes) * x.new_tensor(1 / self.dac.steps)
+        tokens = isinstance(self.product, Dense) and x.ndim > 2
+        mean, deviation = self.moments(x.flatten(0, -2) if tokens else x)
+        heat = crossbar.read_noise(
+            codes.flatten(0, -2) if tokens else codes, self._weights(), self.tiling
+        )
+        variance = deviation.square() if heat is None else deviation.square() - heat.square()
+
+        def by_position(y: Tensor) -> Tensor:
+            if isinstance(self.product, Dense):
+                return y.unflatten(1, drives.shape[:2])
+            return y.flatten(3).transpose(2, 3)
+
+        return ReadParts(
+            drives=drives,
+            mean=by_position(mean),
+            variance=by_position(variance),
+            read_noise=None if heat is None else by_position(heat.expand_as(mean)),
+        )
+
+    def cells(
+        self,
+    ) -> tuple[RowTiles, Float[Tensor, "rows outputs"], Float[Tensor, "rows outputs"]]:
+        """Return the rows of the tiles, and variance and correlation time (s) of each cell.
+
+        Raises:
+            ValueError: a grouped convolution, whose outputs do not share rows.
+        """
+        if self.product.groups > 1:
+            raise ValueError(
+                "Sampling of a grouped convolution must be `per_read` or `frozen`; `correlated` "
+                "is for products whose outputs share all rows: take groups=1."
+            )
+        return self.tiling.grid.rows, self.deviation.square(), self.memory
+
+    def convert(self, y: Float[Tensor, "tiles images positions outputs"], x: Tensor) -> Tensor:
+        """Return the layer's output from what its tiles integrated for inputs x."""
+        if isinstance(self.product, Dense):
+            return self._converted(y.flatten(1, 2)).unflatten(0, x.shape[:-1])
+        shape = self.product.one_output().apply(
+            x[:1], x.new_zeros(1, *self.product.weight_shape[1:])
+        )
+        return self._converted(y.transpose(2, 3).unflatten(3, shape.shape[2:]).contiguous())
+
     def calibrate(self, x: Tensor, noise: Noise) -> None:
         """Set each tile's ADC range from noisy outputs of calibration inputs.
 
         The range clips at most 1e-4 of the samples; one range per tile.
         """
         tokens = isinstance(self.product, Dense) and x.ndim > 2
-        self.positions = math.prod(x.shape[1:-1]) if tokens else 0
         mean, deviation = self.moments(x.flatten(0, -2) if tokens else x)
         y = torch.addcmul(mean, deviation, noise.normal(mean))
         ranges = torch.tensor([smallest_range(tile) for tile in y])
         self.adc_range.copy_(ranges[:, None].expand_as(self.adc_range))
         clipped = y.abs() > self.tiling.per_output(self.adc_range)
         self.clipped_share = float(clipped.double().mean())
-        self.positions = self.positions or self.product.positions(y[0])
+        self.positions = self.product.unrolled(x[:1]).shape[1]
 
     def with_cells(self, cells: ProgrammedCells, temperature: float) -> "HardwareLayer":
         """Return this layer with other cells, read at a temperature (K); converters stay set."""

@@ -1,4 +1,4 @@
-"""Wires of 128 rows for `array.py`: products through them, and what it takes to build them."""
+"""Wires of 128 rows for `array_.py`: products through them, and what it takes to build them."""
 
 import time
 from collections.abc import Callable

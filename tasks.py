@@ -372,11 +372,12 @@ def steps(commands: list[tuple[str, list[str]]]) -> int:
 
 
 def bench(words: list[str]) -> int:
-    """Run one benchmark, or all; each prints one JSON line per figure."""
-    # `array_.py`: without the underscore, it would hide Python's own `array` from all benches.
+    """Run one benchmark, or all; each prints one JSON line per figure.
+
+    `array_.py`: without the underscore, it would hide Python's own `array` from all benches.
+    """
     files = {f.stem.rstrip("_"): f for f in sorted((ROOT / "bench").glob("[a-z]*.py"))}
-    names = list(files)
-    chosen, rest = ([one_of("Bench", words[0], names)], words[1:]) if words else (names, [])
+    chosen, rest = ([one_of("Bench", words[0], list(files))], words[1:]) if words else (files, [])
     ensure_environment()
     ensure_images()
     codes = [call([program("python"), files[name], *rest]) for name in chosen]

@@ -10,6 +10,8 @@ The matmul is 256 images × 784 rows × 256 outputs on one thread; all turns alt
 | `gaussian` | a read: two products, normal numbers, converters |
 | `chip` | a read of the reference preset: wires and read noise too |
 | `chip_held` | a read of the preset that draws the cells once for all images |
+| `correlated` | reads of the preset, eight in a row for each of 32 images, one window after another |
+| `correlated_exact` | the same from a state for every cell: 8 images × 784 rows × 256 outputs |
 | `brute_force` | every cell drawn for every image, over a plain form of the same: 8 images |
 | `wires128` | 32 images × 128 rows × 128 pairs behind wires, over a matmul of that shape |
 | `wires_build_s` | seconds to solve 128 × 128 cells; `..256` 256 physical columns |
@@ -28,10 +30,12 @@ from _measure import interleaved, report
 
 from bayespin.array import crossbar
 from bayespin.array.hold import Hold
+from bayespin.array.reads import ReadSchedule, exact_reads
 from bayespin.cell.interface import ProgrammedCells
 from bayespin.chip.accelerator import Accelerator
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import Execution, predict
+from bayespin.nn.correlated import CorrelatedReads
 from bayespin.nn.estimators import Sampling, local_reparameterised, reparameterised
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
@@ -42,6 +46,8 @@ from bayespin.shapes import Float, Tensor
 IMAGES, ROWS, OUTPUTS = 256, 784, 256
 BRUTE = 8
 """Images of which every cell is drawn."""
+ROW = 8
+"""Reads that remember each other."""
 LENET_IMAGES, LENET_READS = 1000, 10
 LENET_SCALE = 10_000 * 100 / (LENET_IMAGES * LENET_READS)
 KEY = Key.root(0)
@@ -69,6 +75,9 @@ def reads(x: Float[Tensor, "images rows"]) -> Tasks:
     ranges, each = plain.tiling.per_output(plain.adc_range), x.new_empty(plain.adc_range.shape)
     each = each[:, None].expand(-1, IMAGES, -1)
 
+    schedule = ReadSchedule(window=CHIP.cell.read.window, gap=0.0)
+    remembering, rows = CorrelatedReads(within=schedule), x.view(-1, ROW, ROWS)
+
     def converted() -> Tensor:
         y = plain.tiling.apply(plain.dac.codes(x), plain.mean)
         return plain.adc.convert_(y, ranges).sum(0)
@@ -81,6 +90,7 @@ def reads(x: Float[Tensor, "images rows"]) -> Tasks:
         "gaussian": lambda: plain(x, noise, local_reparameterised),
         "chip": lambda: chip(x, noise, local_reparameterised),
         "chip_held": lambda: chip(x, noise, reparameterised),
+        "correlated": lambda: chip(rows, noise, remembering),
     }
 
 
@@ -101,6 +111,19 @@ def brute(x: Float[Tensor, "images rows"]) -> Tasks:
             drive, torch.addcmul(mean, sigma, torch.randn(weight.shape, generator=generator))
         ),
         "brute_force": lambda: crossbar.brute_force(codes, tiled, noise),
+    }
+
+
+def remembered(x: Float[Tensor, "images rows"]) -> Tasks:
+    """Return successive reads in which every cell of every image has a state of its own."""
+    noise = KeyedNoise.from_key(KEY.child("remembered"))
+    time = torch.logspace(-9.3, -7.9, ROWS * OUTPUTS).view(ROWS, OUTPUTS)
+    schedule = ReadSchedule(window=CHIP.cell.read.window, gap=0.0)
+    drives, spread = x.view(ROW, -1, ROWS), torch.ones(ROWS, OUTPUTS)
+    weight = torch.rand((OUTPUTS, ROWS), generator=KEY.child("weight").generator())
+    return {
+        "one_matmul": lambda: x @ weight.T,
+        "correlated_exact": lambda: exact_reads(drives, spread, time, schedule, noise),
     }
 
 
@@ -132,6 +155,7 @@ def main() -> None:
     with torch.no_grad():
         values = {"matmul": 1.0, **ratios(reads(x), "matmul", 101)}
         values |= ratios(products(), "matmul", 1001)
+        values |= ratios(remembered(x[: ROW * BRUTE]), "one_matmul", 3)
         values |= ratios(brute(x[:BRUTE]), "plain_cells", 11)
     seconds = {"wires_build_s": build_seconds(128), "wires_build_256_s": build_seconds(256)}
     seconds |= {name: s * LENET_SCALE for name, s in interleaved(lenet(), 5).items()}

@@ -19,11 +19,11 @@ from bayespin.study.schema import Study
 SCHEMA_VERSION = 2
 
 NOT_SIMULATED = (
-    "wire and driver resistance (their values stand in the preset; products are free of IR drop)",
-    "correlation between successive reads (reads are taken three correlation times apart)",
+    "correlation between successive reads (they are taken three correlation times apart; "
+    "`Deployment.predict` has it)",
     "change of TMR and of a pillar's spread with the input's amplitude (their values at full read "
     "voltage are used)",
-    "offset, nonlinearity and thermal noise of the converters",
+    "offset, nonlinearity and thermal noise of the converters, thermal noise of wires and drivers",
     "ageing, and temperatures other than the preset's two (`Deployment.used_at` has both)",
     "wear of gates and tracks: pulses are counted against the endurance, and change nothing",
 )

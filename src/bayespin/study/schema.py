@@ -137,7 +137,11 @@ class Hardware:
     preset: str = "easyplane-50nm"
     """Name of a shipped preset; the fields below change it where given."""
     rows: int | None = None
-    """Rows of a tile."""
+    """Most rows of a tile."""
+    outputs: int | None = None
+    """Most outputs of a tile."""
+    wires: bool = True
+    """Whether cells stand behind the preset's wires; without them each sees its full voltage."""
     outputs_per_adc: int | None = None
     """Outputs that share one converter."""
     input_bits: int | None = None
@@ -188,7 +192,8 @@ class Hardware:
         pillar = cell.pillar
         read = {"voltage": self.read_voltage, "window": self.read_window,
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
-        layout = {"rows": self.rows, "outputs_per_adc": self.outputs_per_adc}
+        layout = {"rows": self.rows, "outputs": self.outputs,
+                  "outputs_per_adc": self.outputs_per_adc}  # fmt: skip
         if self.pillar_diameter is not None:
             law = presets.junction(self.preset)  # a table holds for the disk it was made with
             pillar = replace(law, layer=replace(law.layer, diameter=self.pillar_diameter))
@@ -200,7 +205,8 @@ class Hardware:
                 cell.environment, **_given({"use_temperature": self.use_temperature})
             ),
         )
-        return replace(chip, cell=cell, layout=replace(chip.layout, **_given(layout)))
+        tiles = replace(chip.layout, **_given(layout))
+        return replace(chip, cell=cell, layout=tiles if self.wires else replace(tiles, wires=None))
 
 
 @dataclass(frozen=True, kw_only=True)

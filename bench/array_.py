@@ -10,7 +10,7 @@ The matmul is 256 images × 784 rows × 256 outputs on one thread; all turns alt
 | `gaussian` | a read: two products, normal numbers, converters |
 | `chip` | a read of the reference preset: wires and read noise too |
 | `chip_held` | a read of the preset that draws the cells once for all images |
-| `correlated` | reads of the preset, eight in a row for each of 32 images, one window after another |
+| `correlated` | reads of the preset, eight without a pause for each of 32 images |
 | `correlated_exact` | the same from a state for every cell: 8 images × 784 rows × 256 outputs |
 | `brute_force` | every cell drawn for every image, over a plain form of the same: 8 images |
 | `wires128` | 32 images × 128 rows × 128 pairs behind wires, over a matmul of that shape |

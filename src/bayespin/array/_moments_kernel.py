@@ -1,8 +1,8 @@
 """The fused kernel behind `moments_triton`: needs Triton, so nothing else may import this module.
 
-A program makes one block of outputs of one tile. It walks over the tile's rows once: inputs are
-squared in registers, and two accumulators take mean and variance. Noise is made in registers too,
-and the converter follows before anything is stored: memory holds inputs, weights and outputs only.
+A program makes one block of a layer's outputs, tile after tile. It walks over a tile's rows once:
+inputs are squared in registers, and two accumulators take mean and variance. Noise is made in
+registers too, then converted and summed: memory holds inputs, weights and the layer's outputs.
 """
 # ruff: noqa: ANN001, ANN202, N803, N806 - the arguments of a kernel have no Python types
 
@@ -26,55 +26,62 @@ def _rounded(x):
 
 
 @_jit
-def read(arrays, place, counts, FORM: tl.constexpr):
-    """Read every output of every tile once.
-
-    `arrays`: drives (tiles, images, height); mean and variance (tiles, height, outputs); step of
-    the converter (tiles, outputs); reads (tiles, images, outputs). `place`: seed, read.
-    `counts`: images, height, outputs. `FORM`: images, outputs and rows of a block; steps from zero
-    to the end of the range; precision of the products.
-    """
-    drives, mean, variance, step, out = arrays
-    seed, number = place
-    images, height, outputs = counts
-    IMAGES: tl.constexpr = FORM[0]
-    OUTPUTS: tl.constexpr = FORM[1]
+def _products(matrices, row_inside, column_inside, shape, FORM: tl.constexpr):
+    """Return x·M and x²·V of one tile's block."""
+    drives, mean, variance = matrices
+    height, outputs = shape
     ROWS: tl.constexpr = FORM[2]
-    HALF: tl.constexpr = FORM[3]
-    PRECISION: tl.constexpr = FORM[4]
-    zero = tl.program_id(0).to(tl.int64) * 0
-    seed, images, height, outputs = seed + zero, images + zero, height + zero, outputs + zero
-    blocks = tl.cdiv(images, IMAGES)
-    tile = (tl.program_id(0) // blocks).to(tl.int64)
-    image = (tl.program_id(0) % blocks).to(tl.int64) * IMAGES + tl.arange(0, IMAGES)[:, None]
-    output = tl.program_id(1).to(tl.int64) * OUTPUTS + tl.arange(0, OUTPUTS)[None, :]
-    centre = tl.zeros((IMAGES, OUTPUTS), tl.float32)
-    spread = tl.zeros((IMAGES, OUTPUTS), tl.float32)
+    centre = tl.zeros((FORM[0], FORM[1]), tl.float32)
+    spread = tl.zeros((FORM[0], FORM[1]), tl.float32)
     for first in range(0, height, ROWS):
         across, down = first + tl.arange(0, ROWS)[None, :], first + tl.arange(0, ROWS)[:, None]
-        x = tl.load(
-            drives + (tile * images + image) * height + across,
-            mask=(image < images) & (across < height),
-            other=0.0,
-        )
-        cell = (tile * height + down) * outputs + output
-        inside = (down < height) & (output < outputs)
-        m = tl.load(mean + cell, mask=inside, other=0.0)
-        v = tl.load(variance + cell, mask=inside, other=0.0)
-        centre = tl.dot(x, m, centre, input_precision=PRECISION)
-        spread = tl.dot(x * x, v, spread, input_precision=PRECISION)
-    # One number of the pair is made for each output: its counter is (output, read, image, tile).
-    word = image.to(tl.uint32) * 0 + output.to(tl.uint32)
-    here = image.to(tl.uint32) + output.to(tl.uint32) * 0
-    number, tile_word = here * 0 + number.to(tl.uint32), here * 0 + tile.to(tl.uint32)
-    w0, w1, _, _ = draws._philox(seed, word, number, here, tile_word)
-    x = draws._half_turns(w1)
-    epsilon = draws._radius(w0, w1) * draws._polynomial(draws.COSINE_COEFFICIENTS, 4, x * x)
-    y = centre + tl.sqrt(tl.maximum(spread, 0.0)) * epsilon
-    inside = (image < images) & (output < outputs)
-    size = tl.load(step + tile * outputs + output, mask=output < outputs, other=1.0)
-    y = tl.minimum(tl.maximum(_rounded(y / size), -HALF), HALF) * size
-    tl.store(out + (tile * images + image) * outputs + output, y, mask=inside)
+        x = tl.load(drives + across, mask=row_inside & (across < height), other=0.0)
+        inside = (down < height) & column_inside
+        m = tl.load(mean + down * outputs, mask=inside, other=0.0)
+        v = tl.load(variance + down * outputs, mask=inside, other=0.0)
+        centre = tl.dot(x, m, centre, input_precision=FORM[4])
+        spread = tl.dot(x * x, v, spread, input_precision=FORM[4])
+    return centre, spread
+
+
+@_jit
+def read(arrays, place, counts, FORM: tl.constexpr):
+    """Read a layer some times.
+
+    `arrays`: drives (images, tiles, height); mean and variance (tiles, height, outputs); step of
+    the converters (tiles, outputs); sums (reads, images, outputs). `place`: seed, first read.
+    `counts`: images, tiles, height, outputs. `FORM`: images, outputs and rows of a block; steps
+    from zero to the end of the range; precision of the products.
+    """
+    drives, mean, variance, step, out = arrays
+    seed, first_read = place
+    images, tiles, height, outputs = counts
+    zero = tl.program_id(0).to(tl.int64) * 0
+    seed, images, height, outputs = seed + zero, images + zero, height + zero, outputs + zero
+    tiles = tiles + zero
+    IMAGES: tl.constexpr = FORM[0]
+    OUTPUTS: tl.constexpr = FORM[1]
+    image = tl.program_id(0).to(tl.int64) * IMAGES + tl.arange(0, IMAGES)[:, None]
+    output = tl.program_id(1).to(tl.int64) * OUTPUTS + tl.arange(0, OUTPUTS)[None, :]
+    # The counter of a number is (output, image, read, tile); one of each pair is made.
+    blank = (image + output).to(tl.uint32) * 0
+    words = blank + output.to(tl.uint32), blank + image.to(tl.uint32)
+    number = blank + (tl.program_id(2) + first_read + zero).to(tl.uint32)
+    total = tl.zeros((IMAGES, OUTPUTS), tl.float32)
+    for tile in range(tiles):
+        x_row = drives + (image * tiles + tile) * height
+        cells = tile * height * outputs + output
+        matrices = (x_row, mean + cells, variance + cells)
+        shape = (height, outputs)
+        centre, spread = _products(matrices, image < images, output < outputs, shape, FORM)
+        w0, w1, _, _ = draws._philox(seed, words[0], words[1], number, blank + tile.to(tl.uint32))
+        turn = draws._half_turns(w1)
+        cosine = draws._polynomial(draws.COSINE_COEFFICIENTS, 4, turn * turn)
+        y = centre + tl.sqrt(tl.maximum(spread, 0.0)) * (draws._radius(w0, w1) * cosine)
+        size = tl.load(step + tile * outputs + output, mask=output < outputs, other=1.0)
+        total += tl.minimum(tl.maximum(_rounded(y / size), -FORM[3]), FORM[3]) * size
+    at = (tl.program_id(2) * images + image) * outputs + output
+    tl.store(out + at, total, mask=(image < images) & (output < outputs))
 
 
 INTERPRETED = not isinstance(read, triton.JITFunction)

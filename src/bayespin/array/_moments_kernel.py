@@ -74,7 +74,9 @@ def read(arrays, place, counts, FORM: tl.constexpr):
         matrices = (x_row, mean + cells, variance + cells)
         shape = (height, outputs)
         centre, spread = _products(matrices, image < images, output < outputs, shape, FORM)
-        w0, w1, _, _ = draws._philox(seed, words[0], words[1], number, blank + tile.to(tl.uint32))
+        w0, w1, _, _ = draws._philox(
+            seed, words[0], words[1], number, blank + (tile + zero).to(tl.uint32)
+        )
         turn = draws._half_turns(w1)
         cosine = draws._polynomial(draws.COSINE_COEFFICIENTS, 4, turn * turn)
         y = centre + tl.sqrt(tl.maximum(spread, 0.0)) * (draws._radius(w0, w1) * cosine)

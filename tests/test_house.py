@@ -276,7 +276,7 @@ def declared() -> set[str]:
 
 
 # Triton comes with the CUDA builds of torch; the module is imported when a run on CUDA begins.
-MAY_IMPORT = {"_macrospin_kernel.py": {"triton"}}
+MAY_IMPORT = {"_macrospin_kernel.py": {"triton"}, "_moments_kernel.py": {"triton"}}
 
 
 def test_the_package_imports_only_what_it_declares():

@@ -4,7 +4,7 @@ A program makes one block of a layer's outputs, tile after tile. It walks over a
 inputs are squared in registers, and two accumulators take mean and variance. Noise is made in
 registers too, then converted and summed: memory holds inputs, weights and the layer's outputs.
 """
-# ruff: noqa: ANN001, ANN202, N803, N806 - the arguments of a kernel have no Python types
+# ruff: noqa: ANN001 - the arguments of a kernel have no Python types
 
 import inspect
 

@@ -31,7 +31,7 @@ def wanted() -> WantedCells:
 
 
 def over_reach() -> tuple[WantedCells, torch.Tensor]:
-    share, weights = expected_reach(CELL, GRID, POINT), wanted()
+    share, weights = expected_reach(CELL, GRID, WIRES), wanted()
     held = WantedCells(mean=weights.mean / share, sigma=weights.sigma / share, read_noise=0.0)
     return held, share
 
@@ -94,7 +94,7 @@ def test_spreads_of_junctions_are_corrected_too():
 
 def test_without_wires_nothing_is_corrected():
     bare, weights = replace(POINT, wires=None), wanted()
-    assert bool((expected_reach(CELL, GRID, bare) == 1).all())
+    assert bool((expected_reach(CELL, GRID, None) == 1).all())
     plan = Plan(
         wanted=weights, share=torch.ones(ROWS, OUTPUTS), cells=ideal_cells(weights, CELL),
         full_scale=CELL.full_scale, power=torch.ones(ROWS),

@@ -75,7 +75,7 @@ class Placement:
         """
         drives = self.layer.product.unrolled(x.abs()).flatten(0, 1).view(-1, self.grid.rows.rows)
         point = self._point(drives)
-        share = expected_reach(self.cell, self.grid, point)
+        share = expected_reach(self.cell, self.grid, self.layout.wires)
         over = 1 / share.T.reshape(self.layer.product.weight_shape)
         mean, sigma = (w.detach().double() * over for w in (self.layer.mean, self.layer.sigma()))
         wired = point.wires is not None

@@ -6,9 +6,9 @@ its output gets,
 
     T = r ΔG + e,      so   ΔG = (T_wanted − e) / r,      σ = σ_wanted / r_σ.
 
-r hardly depends on what the cells hold, because the two columns of a pair add up to the same load;
-e does, and is taken from a plan: the same weights on another chip of the same design. One plan
-leaves errors of second order in e. Nothing is measured on the chip itself.
+r is that of cells at mid-scale; it hardly depends on what they hold, because the two columns of a
+pair add up to the same load. e does, and is taken from a plan: the same weights on another chip of
+the same design. One plan leaves errors of second order in e. Nothing is measured on the chip.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from bayespin.array import crossbar
 from bayespin.array.crossbar import ReadPoint, TiledCells
 from bayespin.array.effective import attenuation
 from bayespin.array.tiles import TileGrid
+from bayespin.array.wires import Wires
 from bayespin.cell.interface import GaussianCell, ProgrammedCells, WantedCells, ideal_cells
 from bayespin.shapes import Float, Tensor
 
@@ -27,25 +28,23 @@ _LEAST = 1e-3
 _TINY = 1e-30
 
 
-def reach(
-    cells: ProgrammedCells, grid: TileGrid, point: ReadPoint
-) -> Float[Tensor, "rows outputs"]:
-    """Return the share r of every cell's weight that is left behind the wires, 1 without them."""
-    found = torch.ones(cells.mean.shape, dtype=torch.float64)
-    if point.wires is not None:
-        for rows in grid.rows.parts:
-            for columns in grid.columns:
-                found[rows, columns] = attenuation(cells.part(rows, columns), point.wires)
-    return found
-
-
 def expected_reach(
-    cell: GaussianCell, grid: TileGrid, point: ReadPoint
+    cell: GaussianCell, grid: TileGrid, wires: Wires | None
 ) -> Float[Tensor, "rows outputs"]:
-    """Return r before anything is programmed: all cells at mid-scale."""
-    zero = torch.zeros(grid.rows.rows, grid.columns[-1].stop, dtype=torch.float64)
-    middle = ideal_cells(WantedCells(mean=zero, sigma=zero, read_noise=0.0), cell)
-    return reach(middle, grid, point)
+    """Return r of every cell where all cells stand at mid-scale, 1 without wires."""
+    found = torch.ones(grid.rows.rows, grid.columns[-1].stop, dtype=torch.float64)
+    if wires is None:
+        return found
+    known: dict[tuple[int, int], Tensor] = {}
+    for rows in grid.rows.parts:
+        for columns in grid.columns:
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            if shape not in known:
+                zero = torch.zeros(shape, dtype=torch.float64)
+                middle = ideal_cells(WantedCells(mean=zero, sigma=zero, read_noise=0.0), cell)
+                known[shape] = attenuation(middle, wires)
+            found[rows, columns] = known[shape]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +65,15 @@ def corrected(plan: Plan, grid: TileGrid, point: ReadPoint) -> WantedCells:
     wanted, cells = plan.wanted, plan.cells
     if point.wires is None:
         return wanted
-    tiled, now = crossbar.tile_cells(cells, grid, point), reach(cells, grid, point)
-    error = (tiled.mean / point.scale - now * cells.mean) / plan.full_scale
+    tiled, share = crossbar.tile_cells(cells, grid, point), plan.share
+    error = (tiled.mean / point.scale - share * cells.mean) / plan.full_scale
     acting = (tiled.variance.clamp_min(0) * _pulled(tiled, plan.power, point)).sqrt() / point.scale
     known = cells.deviation > _LEAST * cells.deviation.max()
-    spread = torch.where(known, acting / cells.deviation.clamp_min(_TINY), now)
+    spread = torch.where(known, acting / cells.deviation.clamp_min(_TINY), share)
     return WantedCells(
-        mean=((wanted.mean * plan.share - error) / now).clamp(-1, 1),
-        sigma=wanted.sigma * plan.share / spread,
-        read_noise=wanted.read_noise * _louder(tiled, plan, point) / float(now.mean()),
+        mean=(wanted.mean - error / share).clamp(-1, 1),
+        sigma=wanted.sigma * share / spread,
+        read_noise=wanted.read_noise * _louder(tiled, plan, point) / float(share.mean()),
     )
 
 

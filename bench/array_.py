@@ -17,7 +17,9 @@ The matmul is 256 images × 784 rows × 256 outputs on one thread; all turns alt
 | `wires_build_s` | seconds to solve 128 × 128 cells; `..256` 256 physical columns |
 | `lenet_per_read_s` | 10,000 images × 100 reads on all cores, scaled from 1000 × 10 |
 
-Weights are untrained and inputs uniform: only shapes matter.
+Weights are untrained and inputs uniform: only shapes matter. Arithmetic sets `ideal`; passes over
+memory, four for converters, lie on top of it. A read cannot take less than two of the products and
+`normals`, which are bound by the generator's words and by a logarithm, a root, a sine and a cosine.
 """
 
 import os

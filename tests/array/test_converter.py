@@ -132,3 +132,40 @@ def test_smallest_range_of_silence_is_positive():
 def test_impossible_converters_are_refused(make, message):
     with pytest.raises(ValueError, match=f"^{message}\\.$"):
         make()
+
+
+@pytest.mark.parametrize("place", [0.0, 0.4, 0.97, 1.2])
+def test_straight_through_gradients_are_those_of_the_mean(place):
+    """Finite differences of averages over the same noise of two steps, rounding included."""
+    adc, share = Adc(bits=6), (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    full = torch.tensor(RANGE, dtype=torch.float64, requires_grad=True)
+    noise = torch.special.ndtri(share) * 2 * RANGE / adc.half_steps
+    mean = torch.tensor(place * RANGE, dtype=torch.float64, requires_grad=True)
+    found = adc.straight_through(mean + noise, full)
+    assert torch.equal(found.detach(), converted(adc, (mean + noise).detach()))
+    slopes = torch.autograd.grad(found.mean(), (mean, full))
+
+    def average(m, r):
+        return float(adc.convert_(m + noise, torch.tensor(r, dtype=torch.float64)).mean())
+
+    m, d = place * RANGE, 2e-3
+    by_mean = (average(m + d, RANGE) - average(m - d, RANGE)) / (2 * d)
+    by_range = (average(m, RANGE + d) - average(m, RANGE - d)) / (2 * d)
+    assert float(slopes[0]) == pytest.approx(by_mean, abs=5e-3)
+    assert float(slopes[1]) == pytest.approx(by_range, abs=5e-3)
+
+
+def test_straight_through_codes_of_a_dac():
+    dac = Dac(bits=4, full_scale=2.0)
+    x = torch.tensor([-0.3, 0.0, 0.41, 1.2, 2.3], requires_grad=True)
+    found = dac.straight_through(x)
+    assert torch.equal(found.detach(), dac.codes(x.detach()))
+    (slope,) = torch.autograd.grad(found.sum(), x)
+    assert slope[2:].tolist() == [7.5, 7.5, 0.0]
+    assert float(slope[0]) == 0.0
+
+
+def test_signed_codes_are_the_codes_of_both_polarities():
+    dac = Dac(bits=4, full_scale=2.0)
+    x = torch.linspace(-2.5, 2.5, 101)
+    assert torch.equal(dac.signed_codes(x), dac.codes(x) - dac.codes(-x))

@@ -33,6 +33,15 @@ class Dac:
         """Return whole numbers 0 … 2^bits − 1, as floats; outside the range the nearest end."""
         return (x * (self.steps / self.full_scale)).round_().clamp_(0, self.steps)
 
+    def signed_codes(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return codes −(2^bits − 1) … 2^bits − 1 of drivers whose voltage has either sign."""
+        return (x * (self.steps / self.full_scale)).round_().clamp_(-self.steps, self.steps)
+
+    def straight_through(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return `codes` with a gradient: that of the line within the range, zero outside."""
+        line = (x * (self.steps / self.full_scale)).clamp(0, self.steps)
+        return line + (line.detach().round() - line.detach())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Adc:
@@ -59,6 +68,17 @@ class Adc:
         """Quantise `y` in place and return it."""
         step = full_range / self.half_steps
         return y.div_(step).round_().clamp_(-self.half_steps, self.half_steps).mul_(step)
+
+    def straight_through(self, y: Float[Tensor, "..."], full_range: Tensor) -> Float[Tensor, "..."]:
+        """Return `convert_` of a copy, with a gradient: one within the range, zero outside it.
+
+        By the range it is the sign of what is clipped. Behind noise of a step or more these are
+        the gradients of the mean.
+        """
+        line = torch.minimum(torch.maximum(y, -full_range), full_range)
+        with torch.no_grad():
+            rest = self.convert_(y.detach().clone(), full_range) - line
+        return line + rest
 
 
 def smallest_range(y: Float[Tensor, "..."], clipped_share: float = 1e-4) -> float:

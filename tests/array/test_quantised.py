@@ -8,8 +8,16 @@ import torch
 from scipy import stats
 
 from bayespin.array import quantised
+from bayespin.array.coding import (
+    FEATURE_ERROR,
+    BitSerial,
+    PulseWidth,
+    brute_force,
+    coded_variance,
+)
 from bayespin.array.converter import Adc
 from bayespin.array.quantised import clipped_probability, converted_moments, exact_moments
+from bayespin.cell.interface import ProgrammedCells
 from bayespin.rng import Key, KeyedNoise
 from tests.statistical.check import mean_is, required_samples, variance_is
 from tests.statistical.faults import Fault
@@ -154,6 +162,37 @@ def test_clipped_probability(mean, deviation):
     assert found == pytest.approx(law.cdf(-1.5) + law.sf(1.5), rel=1e-9, abs=1e-300)
 
 
+@pytest.mark.parametrize(
+    "coding", [PulseWidth(bits=4, window=1e-8), BitSerial(bits=4, window=1e-8)]
+)
+def test_variance_is_carried_from_the_dac_to_the_output(coding):
+    """Two tiles: cells in time, conversion, digital sum; sees 5 % of the variance."""
+    draw = Key.root(8).generator()
+    shape = (3, 1)
+    parts = [
+        ProgrammedCells.differential(
+            torch.rand(shape, generator=draw, dtype=torch.float64) - 0.5,
+            0.2 + torch.rand(shape, generator=draw, dtype=torch.float64),
+            load=2.0,
+            correlation_time=4e-9,
+        )
+        for _ in range(2)
+    ]
+    adc, codes = Adc(bits=4), torch.tensor([[3, 15, 9]])
+    full, count = torch.tensor(2.0, dtype=torch.float64), required_samples(math.sqrt(2), 0.05)
+    first, second, found = 0.0, 0.0, torch.zeros(count, dtype=torch.float64)
+    for t, cells in enumerate(parts):
+        mean = (codes / 15).double() @ cells.mean
+        deviation = coded_variance(cells, coding).of(codes.double()).sqrt()
+        moments = converted_moments(mean, deviation, adc, full)
+        first, second = first + float(moments[0]), second + float(moments[1])
+        noise = KeyedNoise.from_key(Key.root(8).child(t, type(coding).__name__))
+        y = mean + brute_force(codes.expand(count, -1), cells, coding, noise)
+        found += adc.convert_(y, full)[:, 0]
+    mean_is(found, first, bias=1e-3)
+    variance_is(found, second, bias=FEATURE_ERROR * second)
+
+
 def test_regimes_meet():
     """What the two forms say where one takes over from the other differs by less than the bound."""
     mean, _, adc, full = grid(5, 1.0)
@@ -161,5 +200,5 @@ def test_regimes_meet():
     for factor in (1 - 1e-9, 1 + 1e-9):
         spread = torch.full_like(mean, quantised.NARROW * STEP * factor)
         sides.append(converted_moments(mean, spread, adc, full))
-    for one, other in zip(*sides, strict=True):
-        assert float((one - other).abs().max()) < 5e-4 * STEP
+    for one, other, unit in zip(*sides, (STEP, STEP**2), strict=True):
+        assert float((one - other).abs().max()) < 5e-4 * unit

@@ -31,6 +31,8 @@ from bayespin.shapes import Float, Tensor
 
 NARROW = 0.9
 """Deviation in steps below which thresholds are summed."""
+SAFE = 6.0
+"""Deviations between the mean and the end of the range from which nothing is clipped."""
 _NEAR = 8
 _LEAST = 1e-6
 
@@ -79,15 +81,25 @@ def converted_moments(
     step = (full_range / adc.half_steps).expand_as(mean)
     m, s = mean / step, (deviation / step).clamp_min(_LEAST)
     narrow = s < NARROW
-    if bool(narrow.all()):
-        first, second = _near(m, s, adc.half_steps)
-    else:
-        first, second = _smooth(m, s.clamp_min(NARROW), adc.half_steps)
-        if bool(narrow.any()):
-            found = _near(m[narrow], s[narrow], adc.half_steps)
-            first = first.masked_scatter(narrow, found[0])
-            second = second.masked_scatter(narrow, found[1])
+    outer = m.abs() + SAFE * s > adc.half_steps
+    first, second = _inner(m, s.clamp_min(NARROW))
+    for law, chosen in ((_smooth, outer & ~narrow), (_near, narrow)):
+        if bool(chosen.any()):
+            found = law(m[chosen], s[chosen], adc.half_steps)
+            first = first.masked_scatter(chosen, found[0])
+            second = second.masked_scatter(chosen, found[1])
     return first * step, second.clamp_min(0) * step.square()
+
+
+def _inner(m: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance in steps where nothing is clipped."""
+    wave, turn = _dither(m, s)
+    rest = wave * turn.cos() * (4 * s.square() + 1 / math.pi**2)
+    return m - wave * turn.sin() / math.pi, s.square() + 1 / 12 - rest
+
+
+def _dither(m: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.exp(-2 * math.pi**2 * s.square()), 2 * math.pi * m
 
 
 def _near(m: Tensor, s: Tensor, half_steps: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +143,8 @@ def _smooth(m: Tensor, s: Tensor, half_steps: int) -> tuple[Tensor, Tensor]:
     above, high, high_square = _end(m, s, half_steps)
     below, low, low_square = _end(m, s, -half_steps)
     inside = below - above
-    wave, turn = torch.exp(-2 * math.pi**2 * s.square()) * inside, 2 * math.pi * m
+    wave, turn = _dither(m, s)
+    wave = wave * inside
     first = -half_steps - m + (high - low)
     second = (half_steps + m).square() + (high_square - low_square)
     variance = second - first.square()

@@ -8,9 +8,10 @@ and is taken as normal. The range R of a tile is the smallest whose mean share o
 
     Φ((−R − E y)/s) + Φ((E y − R)/s),     s² = Var y,
 
-averaged over its outputs, is at most the wanted one. Without data `InputMoments.independent` says what the
-inputs are like; rows that rise and fall together need their covariance, because independent rows
-have too small a range. Symbols: x drive of a row; M mean of a cell. Units: those of the output.
+averaged over its outputs, is at most the wanted one. Without data, `InputMoments.independent` says
+what the inputs are like. Rows that rise and fall together need their covariance: as independent
+rows they have too small a range. Symbols: x drive of a row; M mean of a cell. Units: those of the
+output.
 """
 
 from dataclasses import dataclass

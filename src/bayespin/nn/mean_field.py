@@ -63,6 +63,39 @@ class MeanFieldLayer(RandomLayer):
         self.spread = nn.Parameter(torch.full_like(start, -3.0))
         self.bias = nn.Parameter(torch.zeros(product.outputs))
 
+    @classmethod
+    def holding(
+        cls, product: Product, mean: Tensor, sigma: Tensor, bias: Tensor, prior_sigma: float = 1.0
+    ) -> "MeanFieldLayer":
+        """Return a layer with these weights, trained elsewhere.
+
+        Args:
+            product: the linear map.
+            mean: μ, of the product's weight shape.
+            sigma: σ, of the same shape, not negative.
+            bias: one per output.
+            prior_sigma: of the prior.
+
+        Raises:
+            ValueError: tensors of another shape than the product's, or a negative σ.
+        """
+        shape = torch.Size(product.weight_shape)
+        found = (mean.shape, sigma.shape, tuple(bias.shape))
+        if found != (shape, shape, (product.outputs,)):
+            raise ValueError(
+                f"Arguments `mean`, `sigma` and `bias` must have shapes {tuple(shape)} twice and "
+                f"({product.outputs},), but have {', '.join(str(tuple(f)) for f in found)}."
+            )
+        if not bool((sigma >= 0).all()):
+            raise ValueError(
+                f"Argument `sigma` must not be negative, but its smallest is {float(sigma.min())}."
+            )
+        layer = cls(product, Key((0,)), prior_sigma)  # its draw is overwritten
+        layer.mean = nn.Parameter(mean.detach().clone())
+        layer.spread = nn.Parameter(inverse_softplus(sigma.detach().double()).to(mean.dtype))
+        layer.bias = nn.Parameter(bias.detach().clone())
+        return layer
+
     def sigma(self) -> Tensor:
         """Return σ, of the product's weight shape."""
         return nn.functional.softplus(self.spread)

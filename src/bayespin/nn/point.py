@@ -20,6 +20,14 @@ class PointLayer(nn.Module):
         self.weight = nn.Parameter(start.uniform_(-bound, bound, generator=key.generator()))
         self.bias = nn.Parameter(torch.zeros(product.outputs))
 
+    @classmethod
+    def holding(cls, product: Product, weight: Tensor, bias: Tensor) -> "PointLayer":
+        """Return a layer with these weights, trained elsewhere."""
+        layer = cls(product, Key((0,)))  # its draw is overwritten
+        layer.weight = nn.Parameter(weight.detach().clone())
+        layer.bias = nn.Parameter(bias.detach().clone())
+        return layer
+
     def forward(self, x: Tensor) -> Tensor:
         """Return W x + b."""
         return self.product.apply(x, self.weight) + self.product.per_output(self.bias)

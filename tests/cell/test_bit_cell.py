@@ -11,7 +11,7 @@ from bayespin.load import InputError, fingerprint, read_resource
 
 CELL = BitCell.preset()
 TRACK = CELL.track
-PRESET_HASH = "d9235965b6ce"
+PRESET_HASH = "3f803cf48c86"
 
 K_B, Q, MU0, GAMMA = 1.380649e-23, 1.602176634e-19, 1.25663706e-6, 1.76085963e11
 TMR = 1.5 / (1 + (0.1 / 0.5) ** 2)

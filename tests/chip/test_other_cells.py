@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bayespin.array.converter_errors import AdcErrors
 from bayespin.cell.interface import GaussianCell
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.chip.storage import load_deployment, save_deployment
@@ -25,6 +26,9 @@ SAMPLER = DigitalSampler(
     read=READ, environment=replace(PRESET.cell.environment, use_temperature=300.0), bits=10
 )
 BARE = replace(PRESET.layout, wires=None)  # codes, read where they stand
+MADE = replace(
+    PRESET, layout=replace(BARE, adc_errors=AdcErrors(offset=2.0, thermal_noise=0.5, dnl=0.2))
+)
 CHIP = replace(PRESET, cell=SAMPLER, layout=BARE, preset="custom", preset_hash="")
 
 
@@ -103,7 +107,7 @@ def test_use_changes_cells_and_nothing_else(deployed):
 
 
 @pytest.mark.parametrize("devices", ["spintronic", "ideal"])
-@pytest.mark.parametrize("chip", [CHIP, PRESET], ids=["toy", "preset"])
+@pytest.mark.parametrize("chip", [CHIP, PRESET, MADE], ids=["toy", "preset", "converters"])
 def test_a_stored_chip_is_the_same_chip(tmp_path, chip, devices):
     """Bits of the network, of its ageing and of its bill; the loader's network is untrained."""
     first = chip.deploy(network_of(), images(32), KEY.child("chip"), devices).used_at(310.0)

@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bayespin.array.converter import Adc
+from bayespin.array.converter_errors import AdcErrors, MadeAdcs, shared_converters
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout
 from bayespin.cell.bit_cell import BitCell
@@ -329,3 +331,31 @@ def test_activity_leaves_no_gradient_behind():
         energy = layer.activity("last", uniform(2, 5), torch.zeros(2, 3)).events.array_energy
     assert energy > 0
     assert not any(b.requires_grad for b in layer.buffers())
+
+
+@pytest.mark.parametrize("product", [DENSE, CONVOLUTION], ids=["dense", "conv"])
+def test_offsets_of_converters_reach_the_output_and_thermal_noise_is_fresh(product):
+    """Ideal cells of no spread: what differs from the ideal layer is the converters' alone."""
+    software, x = software_of(product), inputs_of(product)
+    spec = spec_of(cell_of(8), tile_rows=3)
+    offset = torch.arange(3.0 * product.outputs).reshape(3, -1).double() - 4
+    adcs = MadeAdcs(
+        adc=Adc(bits=8), errors=AdcErrors(offset=1.0, thermal_noise=0.0), offset=offset,
+        thresholds=None, converter=shared_converters(3, product.outputs, 2),
+    )  # fmt: skip
+    plain, made = ideal(software, spec), ideal(software, replace(spec, adcs=adcs))
+    noisy = replace(adcs, errors=AdcErrors(thermal_noise=2.0))
+    loud = ideal(software, replace(spec, adcs=noisy))
+    with torch.no_grad():
+        for layer in (plain, made, loud):
+            layer.adc_range.fill_(10.0)
+        mean, deviation = plain.moments(x)
+        quiet = (mean, torch.zeros_like(deviation))
+        noise = KeyedNoise.from_key(KEY)
+        wanted, found = (layer.draw(quiet, noise) for layer in (plain, made))
+        step, shift = 10 / 127, product.per_output(offset.sum(0).float())
+        torch.testing.assert_close(
+            found - wanted, (step * shift).expand_as(found), rtol=0, atol=1e-5
+        )
+        first, second = (loud.draw(quiet, noise) for _ in range(2))
+    assert float((first - second).std()) == pytest.approx(step * (2 * 3 * 4) ** 0.5, rel=0.35)

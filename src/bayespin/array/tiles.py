@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 
+from bayespin.array.converter_errors import AdcErrors
 from bayespin.array.wires import Wires
 from bayespin.events import TileShape
 from bayespin.shapes import Bool, Float, Tensor
@@ -47,6 +48,8 @@ class ArrayLayout:
     """Outputs that share one converter."""
     wires: Wires | None = None
     """Resistances around the cells; without them every cell sees its full voltage."""
+    adc_errors: AdcErrors | None = None
+    """Of the column converters as they are made; without them they are ideal."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "outputs", "outputs_per_adc"):

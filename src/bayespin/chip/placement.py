@@ -1,9 +1,11 @@
 """One layer of a network, put on the cells of a chip."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from bayespin.array.converter import Adc
+from bayespin.array.converter_errors import MadeAdcs, shared_converters
 from bayespin.array.crossbar import ReadPoint, code_noise
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout, TileGrid
@@ -19,7 +21,7 @@ from bayespin.nn.compensation import Plan, corrected, expected_reach
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
 from bayespin.nn.mean_field import MeanFieldLayer
-from bayespin.rng import Key
+from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
 Devices = Literal["ideal", "spintronic"]
@@ -102,8 +104,23 @@ class Placement:
             written = WrittenLayer(
                 mapping=mapping, events=found.events, report=found.report, state=found.state
             )
-        spec = self._spec(mapping, point, hold, signed=float(x.min()) < 0)
+        spec = replace(
+            self._spec(mapping, point, hold, signed=float(x.min()) < 0),
+            adcs=self._adcs(key.child("converters", self.name)),
+        )
         return HardwareLayer(self.layer.product, self.layer.bias, cells, spec), written
+
+    def _adcs(self, key: Key) -> MadeAdcs | None:
+        """Return this chip's converters; outputs of the same converter share its curve."""
+        if self.layout.adc_errors is None:
+            return None
+        tiles, outputs = self.grid.rows.tiles, self.layer.product.outputs
+        return MadeAdcs.draw(
+            Adc(bits=self.cell.read.adc_bits),
+            self.layout.adc_errors,
+            shared_converters(tiles, outputs, self.layout.outputs_per_adc),
+            KeyedNoise.from_key(key),
+        )
 
     def _point(self, drives: Float[Tensor, "reads rows"]) -> ReadPoint:
         typical = drives.mean(0).double()

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from bayespin.array.converter import Adc
+from bayespin.array.converter_errors import MadeAdcs
 from bayespin.cell.interface import ProgrammingReport, Residual, Use
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.chip.placement import WrittenLayer
@@ -25,6 +27,7 @@ from bayespin.numerics.tensor_file import read_tensors, write_tensors
 from bayespin.shapes import Tensor
 
 _FORMAT = 2
+_ADCS = ("offset", "thresholds", "converter")
 _REMEDY = "deploy the network anew"
 _PLAIN = ("pulses", "energy", "endurance_used", "cells")
 
@@ -47,6 +50,9 @@ def save_deployment(path: Path, deployment: Deployment) -> None:
         assert typical is not None  # every deployed layer has one
         own = {"bias": stage.bias, "adc_range": stage.adc_range, "typical": typical}
         _put(tensors, f"layer/{name}", own)
+        if stage.spec.adcs is not None:
+            made = vars(stage.spec.adcs)
+            _put(tensors, f"adcs/{name}", {k: made[k] for k in _ADCS if made[k] is not None})
         layers[name] = {
             "mapping": asdict(written.mapping),
             "events": asdict(written.events),
@@ -125,6 +131,7 @@ def _assembled(
             hold=chip.hold,
             signed=found[name]["signed"],
             typical=own["typical"],
+            adcs=_made_adcs(chip, _take(tensors, f"adcs/{name}")),
         )
         cells = deployment.cells(name, use)
         if cells.mean.shape != (stage.product.rows, stage.product.outputs):
@@ -140,6 +147,18 @@ def _assembled(
         layers=deployment.layers,
         devices=deployment.devices,
         use=use,
+    )
+
+
+def _made_adcs(chip: Accelerator, own: dict[str, Tensor]) -> MadeAdcs | None:
+    if chip.layout.adc_errors is None:
+        return None
+    return MadeAdcs(
+        adc=Adc(bits=chip.cell.read.adc_bits),
+        errors=chip.layout.adc_errors,
+        offset=own["offset"],
+        thresholds=own.get("thresholds"),
+        converter=own["converter"],
     )
 
 

@@ -1,8 +1,8 @@
 """Correlated sampling: the reads of a cell remember each other, in the order of the schedule.
 
 A chip reads a layer's positions one after another, then the other layers, then the next
-Monte-Carlo pass. Each output remembers the last read through a few states (`array.reads`). Images
-are independent: between two of them the chip waits, or reads something else.
+Monte-Carlo pass. Each output is drawn given its last few reads (`array.recall`). Images are
+independent: between two of them the chip waits, or reads something else.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from bayespin.array.reads import Nodes, OutputMemory, ReadSchedule, Step
+from bayespin.array.reads import ReadSchedule
+from bayespin.array.recall import MOST, Pass, Read, RecallingCells
 from bayespin.array.tiles import RowTiles
 from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
@@ -46,21 +47,11 @@ class RememberingLayer(Protocol):
         """Return the rows of the tiles, and variance and correlation time (s) of each cell."""
         ...
 
-    def convert(self, y: Float[Tensor, "tiles images positions outputs"], x: Tensor) -> Tensor:
+    def convert(
+        self, y: Float[Tensor, "tiles images positions outputs"], x: Tensor, noise: Noise
+    ) -> Tensor:
         """Return the layer's output from what its tiles integrated for inputs x."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Remembered:
-    """A layer's cells grouped by correlation time."""
-
-    tiles: RowTiles
-    nodes: Nodes
-    weights: Float[Tensor, "nodes tiles height outputs"]
-    """Variance of each cell, shared out over the nodes."""
-    within: Step
-    between: Step
 
 
 @dataclass
@@ -71,8 +62,8 @@ class CorrelatedReads:
     """From one position to the next."""
     pauses: Mapping[int, float] = field(default_factory=dict)
     """s that a layer (by `id`) waits after its last position for the next pass."""
-    _layers: dict[int, Remembered] = field(default_factory=dict)
-    _memory: dict[int, OutputMemory] = field(default_factory=dict)
+    _cells: dict[int, RecallingCells] = field(default_factory=dict)
+    _past: dict[int, list[Read]] = field(default_factory=dict)
 
     def __call__(self, layer: object, x: Tensor, noise: Noise) -> Tensor:
         """Return one pass over all positions of x, which remembers the last pass.
@@ -93,72 +84,30 @@ class CorrelatedReads:
                 "Sampling must be `per_read` or `frozen` in software: `correlated` needs cells "
                 "with a memory; deploy the network on a chip."
             )
-        if id(layer) not in self._layers:
-            self._layers[id(layer)] = self._grouped(layer)
-        known, parts = self._layers[id(layer)], layer.parts(x)
-        power = _products(parts.drives.square(), known)
-        return lambda noise: layer.convert(self._read(id(layer), known, parts, power, noise), x)
-
-    def _grouped(self, layer: RememberingLayer) -> Remembered:
-        tiles, variance, time = layer.cells()
-        nodes = Nodes.fit(time[variance > 0], self.within)
-        shares = nodes.weights(time, self.within).to(variance) * variance
-        pause = self.pauses.get(id(layer), self.within.gap)
-        between = ReadSchedule(window=self.within.window, gap=pause)
-        return Remembered(
-            tiles=tiles,
-            nodes=nodes,
-            weights=torch.stack([tiles.lay_out(part) for part in shares]),
-            within=_columns(Step.of(nodes.time, self.within)),
-            between=_columns(Step.of(nodes.time, between)),
+        if id(layer) not in self._cells:
+            tiles, variance, time = layer.cells()
+            self._cells[id(layer)] = RecallingCells(
+                tiles=tiles, variance=variance, time=time, window=self.within.window
+            )
+        parts = layer.parts(x)
+        turn = Pass(self._cells[id(layer)], parts.drives.transpose(0, 1), self.within.gap)
+        share = (parts.variance.clamp_min(0) / turn.power.transpose(1, 2)).sqrt_()
+        return lambda noise: layer.convert(
+            self._read(id(layer), turn, parts, share, noise), x, noise
         )
 
     def _read(
-        self, name: int, known: Remembered, parts: ReadParts, power: Tensor, noise: Noise
-    ) -> Tensor:
-        total = power.sum(0).clamp_min(torch.finfo(power.dtype).tiny)
-        share = (parts.variance.clamp_min(0) * power / total).sqrt()
-        last = self._memory.get(name)
-        y = parts.mean.clone()
-        for p in range(parts.drives.shape[1]):
-            drive, own = parts.drives[:, p : p + 1], power[:, :, :, p]
-            if last is None:
-                state, average = self._first(own, known, noise)
-            else:
-                cosine = _cosine(drive, own, last, known)
-                step = known.between if p == 0 else known.within
-                state, average = step.advance(last.state, cosine, noise)
-            y[:, :, p] += (share[:, :, :, p] * average).sum(0)
-            last = OutputMemory(state=state, drive=drive, variance=own)
-        if last is not None:
-            self._memory[name] = last
+        self, name: int, turn: Pass, parts: ReadParts, share: Tensor, noise: Noise
+    ) -> Float[Tensor, "tiles images positions outputs"]:
+        """Return what the integrators hold; `share` scales cells behind wires to those here."""
+        past = self._past.get(name, [])
+        start = past[-1].end + self.pauses.get(name, self.within.gap) if past else 0.0
+        reads = turn.follow(past, start, noise.normal(turn.power))
+        self._past[name] = (past + reads)[-MOST:]
+        y = torch.stack([read.value for read in reads], 2).mul_(share).add_(parts.mean)
         if parts.read_noise is not None:
             y = y.addcmul_(parts.read_noise.expand_as(y), noise.normal(y))
         return y
-
-    def _first(self, like: Tensor, known: Remembered, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Return state and average of a read with nothing before it: a stationary process."""
-        return known.within.advance(noise.normal(like), 1.0, noise)
-
-
-def _cosine(drive: Tensor, power: Tensor, last: OutputMemory, known: Remembered) -> Tensor:
-    """Return Σ x x' S² / √(Σ x² S² Σ x'² S²) by node and output."""
-    common = _products(drive * last.drive, known)[:, :, :, 0]
-    scale = (power * last.variance).sqrt().clamp_min(torch.finfo(power.dtype).tiny)
-    return (common / scale).clamp(-1, 1)
-
-
-def _columns(step: Step) -> Step:
-    """Return the update with its nodes before the axes of tiles, images and outputs."""
-    return Step(*(t.view(-1, 1, 1, 1) for t in (step.kept, step.seen, step.waited)))
-
-
-def _products(
-    x: Float[Tensor, "images positions rows"], known: Remembered
-) -> Float[Tensor, "nodes tiles images positions outputs"]:
-    flat = x.flatten(0, 1)
-    found = torch.stack([known.tiles.apply(flat, weights) for weights in known.weights])
-    return found.unflatten(2, x.shape[:2])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import torch
 
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac, smallest_range
+from bayespin.array.converter_errors import MadeAdcs
 from bayespin.array.crossbar import ReadPoint, TileWeights
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout, RowTiles
@@ -37,6 +38,8 @@ class HardwareSpec:
     """Whether inputs below zero are read too, in a second read with integrators reversed."""
     hold: Hold | None = None
     """What holds a draw of the cells over many reads, if anything does."""
+    adcs: MadeAdcs | None = None
+    """The chip's converters, if they are not ideal."""
     typical: Float[Tensor, " rows"] | None = None
     """Mean drive of every row, around which wires leave the variance exact."""
 
@@ -124,11 +127,16 @@ class HardwareLayer(RandomLayer):
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
         """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
         mean, deviation = moments
-        return self._converted(torch.addcmul(mean, deviation, noise.normal(mean)))
+        return self._converted(torch.addcmul(mean, deviation, noise.normal(mean)), noise)
 
-    def _converted(self, y: Tensor) -> Tensor:
+    def _converted(self, y: Tensor, noise: Noise) -> Tensor:
         """Return the digital output of the tiles' integrators; `y` is overwritten."""
-        y = self.adc.convert_(y, self.tiling.per_output(self.adc_range))
+        if self.spec.adcs is None:
+            y = self.adc.convert_(y, self.tiling.per_output(self.adc_range))
+        else:
+            last = y.movedim(2, -1)  # outputs behind the positions, which are reads of their own
+            reads = self.spec.adcs.convert(last.flatten(1, -2), self.adc_range, noise)
+            y = reads.unflatten(1, last.shape[1:-1]).movedim(-1, 2)
         y = y.sum(0) if len(y) > 1 else y[0]
         return y.add_(self.product.per_output(self.bias))
 
@@ -181,7 +189,7 @@ class HardwareLayer(RandomLayer):
                 y = torch.cat([mean(part, fresh) for part in drive.split(1)], 1)
             for heat in heats:
                 y = y if heat is None else y.addcmul_(heat, fresh.normal(y))
-            return self._converted(y)
+            return self._converted(y, fresh)
 
         return read
 
@@ -223,14 +231,15 @@ class HardwareLayer(RandomLayer):
             )
         return self.tiling.grid.rows, self.deviation.square(), self.memory
 
-    def convert(self, y: Float[Tensor, "tiles images positions outputs"], x: Tensor) -> Tensor:
+    def convert(
+        self, y: Float[Tensor, "tiles images positions outputs"], x: Tensor, noise: Noise
+    ) -> Tensor:
         """Return the layer's output from what its tiles integrated for inputs x."""
         if isinstance(self.product, Dense):
-            return self._converted(y.flatten(1, 2)).unflatten(0, x.shape[:-1])
-        shape = self.product.one_output().apply(
-            x[:1], x.new_zeros(1, *self.product.weight_shape[1:])
-        )
-        return self._converted(y.transpose(2, 3).unflatten(3, shape.shape[2:]).contiguous())
+            return self._converted(y.flatten(1, 2), noise).unflatten(0, x.shape[:-1])
+        one = self.product.one_output()
+        size = one.apply(x[:1], x.new_zeros(one.weight_shape)).shape[2:]
+        return self._converted(y.transpose(2, 3).unflatten(3, size).contiguous(), noise)
 
     def calibrate(self, x: Tensor, noise: Noise) -> None:
         """Set each tile's ADC range from noisy outputs of calibration inputs.

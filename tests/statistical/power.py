@@ -1,5 +1,6 @@
 """What shows that a check has power: it fails under the faults that it names."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -31,8 +32,13 @@ def title(check: Any) -> str:
     """Return the name of a check, with the values of a case."""
     if not isinstance(check, partial):
         return check.__name__
-    values = (getattr(value, "__name__", str(value)) for value in check.keywords.values())
+    values = (_plainly(value) for value in check.keywords.values())
     return "-".join([title(check.func), *values])
+
+
+def _plainly(value: Any) -> str:
+    """Return a value's name, or what it prints without addresses: alike in every process."""
+    return getattr(value, "__name__", re.sub(r" at 0x[0-9a-f]+", "", str(value)))
 
 
 def pairs(caught_by: Mapping[str, Iterable[Check]]) -> list[Any]:

@@ -21,7 +21,7 @@ from bayespin.device.table import with_table
 from bayespin.events import Events, LayerActivity
 from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.metrics import Predictive
-from bayespin.network.models import Network
+from bayespin.network.models import INPUT, Network
 from bayespin.network.prediction import Execution, predict
 from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import Sampling, local_reparameterised
@@ -90,22 +90,25 @@ class Accelerator:
                 "Argument `calibrate_on` must hold at least one image and finite values, "
                 "but does not."
             )
-        converted, written = {}, {}
+        stages, written = dict(network.stages.items()), {}
         noise = KeyedNoise.from_key(key.child("calibrate"))
-        x = calibrate_on
+
+        def convert(name: str, taken: list[Tensor]) -> Tensor:
+            stage = stages[name]
+            if isinstance(stage, MeanFieldLayer):
+                placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
+                layer, written[name] = placed.write(taken[0], key, devices, self.hold)
+                layer.calibrate(taken[0], noise)
+                stages[name] = layer
+                return layer(taken[0], noise, local_reparameterised)
+            stages[name] = copy.deepcopy(stage)  # later changes of the network stay off the chip
+            return network.passing(noise, local_reparameterised)(name, taken)
+
         with torch.no_grad():
-            for name, stage in network.stages.items():
-                if isinstance(stage, MeanFieldLayer):
-                    placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
-                    stage, written[name] = placed.write(x, key, devices, self.hold)
-                    stage.calibrate(x, noise)
-                else:
-                    stage = copy.deepcopy(stage)  # later changes of the network stay off the chip
-                converted[name] = stage
-                x = Network.run([stage], x, noise, local_reparameterised)
+            network.through({INPUT: calibrate_on}, network.stages, convert)
         return Deployment(
             chip=self,
-            network=Network(converted).eval(),
+            network=network.with_stages(stages).eval(),
             layers=written,
             devices=devices,
             use=Use(temperature=self.cell.environment.use_temperature),
@@ -148,7 +151,7 @@ class Deployment:
             layer = stages[name]
             assert isinstance(layer, HardwareLayer)
             stages[name] = layer.with_cells(self.cells(name, use), use.temperature)
-        return replace(self, network=Network(stages).eval(), use=use)
+        return replace(self, network=self.network.with_stages(stages).eval(), use=use)
 
     def cells(self, layer: str, use: Use) -> ProgrammedCells:
         """Return what one layer's cells have become at a temperature and an age."""
@@ -194,14 +197,17 @@ class Deployment:
 
     def activity(self, images: Float[Tensor, " images *shape"], key: Key) -> list[LayerActivity]:
         """Return what every layer does per image and pass, averaged over `images`."""
-        layers, x = [], images
-        noise = KeyedNoise.from_key(key)
+        layers, network = list[LayerActivity](), self.network
+        one = network.passing(KeyedNoise.from_key(key), local_reparameterised)
+
+        def counted(name: str, taken: list[Tensor]) -> Tensor:
+            y, stage = one(name, taken), network.stages[name]
+            if isinstance(stage, HardwareLayer):
+                layers.append(stage.activity(name, taken[0], y))
+            return y
+
         with torch.no_grad():
-            for name, stage in self.network.stages.items():
-                y = Network.run([stage], x, noise, local_reparameterised)
-                if isinstance(stage, HardwareLayer):
-                    layers.append(stage.activity(name, x, y))
-                x = y
+            network.through({INPUT: images}, network.stages, counted)
         return layers
 
     def bill(

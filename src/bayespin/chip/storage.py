@@ -101,7 +101,7 @@ def load_deployment(path: Path, chip: Accelerator, network: Network) -> Deployme
     stages = {name: copy.deepcopy(stage) for name, stage in network.stages.items()}
     deployment = Deployment(
         chip=chip,
-        network=Network(stages),
+        network=network.with_stages(stages),
         layers=layers,
         devices=content["devices"],
         use=Use(**content["use"]),
@@ -143,7 +143,7 @@ def _assembled(
         stages[name] = layer
     return Deployment(
         chip=chip,
-        network=Network(stages).eval(),
+        network=deployment.network.with_stages(stages).eval(),
         layers=deployment.layers,
         devices=deployment.devices,
         use=use,

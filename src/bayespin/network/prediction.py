@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from bayespin.network.metrics import Predictive, PredictiveAccumulator
-from bayespin.network.models import Network
+from bayespin.network.models import INPUT, Network
 from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling
 from bayespin.nn.random_layer import RandomLayer, Reader
@@ -28,21 +28,26 @@ class _Passes:
     """Repeated passes over one block, with everything that does not depend on noise done once."""
 
     def __init__(self, network: Network, x: Tensor, estimator: Estimator) -> None:
-        stages = list(network.stages.values())
-        first = next((i for i, s in enumerate(stages) if isinstance(s, RandomLayer)), len(stages))
-        for stage in stages[:first]:
-            x = stage(x)
-        self._x, self._stages, self._estimator = x, stages[first:], estimator
-        self._head: Reader | None = None
-        if first < len(stages):
-            head = stages[first]
-            assert isinstance(head, RandomLayer)
-            self._head, self._stages = head.reader(x, estimator), stages[first + 1 :]
+        self._network, self._estimator = network, estimator
+        known, self._heads, self._rest = {INPUT: x}, dict[str, Reader](), list[str]()
+        for name, stage in network.stages.items():
+            taken = [known[source] for source in network.feeds[name] if source in known]
+            if len(taken) < len(network.feeds[name]):
+                self._rest.append(name)
+            elif isinstance(stage, RandomLayer):
+                self._heads[name] = stage.reader(taken[0], estimator)
+            else:
+                known[name] = stage(*taken)
+        needed = {source for name in self._rest for source in network.feeds[name]}
+        self._known = {n: v for n, v in known.items() if n in needed or n == network.output}
 
     def run(self, noise: Noise) -> Tensor:
         """Return logits of one pass."""
-        x = self._x if self._head is None else self._head(noise)
-        return Network.run(self._stages, x, noise, self._estimator)
+        values = dict(self._known)
+        values |= {name: reader(noise) for name, reader in self._heads.items()}
+        step = self._network.passing(noise, self._estimator)
+        self._network.through(values, self._rest, step)
+        return values[self._network.output]
 
 
 @torch.no_grad()

@@ -313,12 +313,14 @@ def test_call_returns_exit_codes_of_programs_and_signals():
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_interrupted_program_may_finish_its_work(tmp_path):
     done = tmp_path / "checkpoint"
-    child = (
+    # A run in the background ignores Ctrl-C, and its children would do so too.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    child = heeding + (
         # Up only inside the `try`: the signal may come as soon as the word is out.
         "import time, pathlib\ntry: print('up', flush=True); time.sleep(60)\n"
         f"except KeyboardInterrupt: time.sleep(1); pathlib.Path({str(done)!r}).touch()"
     )
-    code = f"import sys, tasks\ntry: tasks.call([sys.executable, '-c', {child!r}])\n"
+    code = heeding + f"import sys, tasks\ntry: tasks.call([sys.executable, '-c', {child!r}])\n"
     code += "except KeyboardInterrupt: sys.exit(130)"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(

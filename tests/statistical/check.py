@@ -1,7 +1,7 @@
 """Statistical checks with a stated rate of false alarms.
 
 Every check fails a correct program with probability at most ALPHA, and the checks of one run
-together with at most CHECKS x ALPHA = 2e-4: the ledger of each process refuses more (a run on
+together with at most CHECKS x ALPHA = 5e-4: the ledger of each process refuses more (a run on
 several workers makes every check once, so their sum is that of one process). Samples must be
 independent; of a correlated series pass one mean per independent replica.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 ALPHA = 1e-6
-CHECKS = 200
+CHECKS = 500
 MIN_EVENTS = 20
 MIN_VARIANCE_SAMPLES = 500
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from bayespin.array.hold import Hold
 from bayespin.array.tiles import ArrayLayout, RowTiles
@@ -14,12 +15,14 @@ from bayespin.cell.interface import (
     ProgrammedCells,
     Use,
 )
+from bayespin.chip.dry_run import DryRun, dry_run
 from bayespin.chip.placement import Devices, Placement, WrittenLayer
 from bayespin.cost.account import Bill, Hardware, Schedule, account
 from bayespin.cost.components import load_components
 from bayespin.device.table import with_table
 from bayespin.events import Events, LayerActivity
 from bayespin.load import build, fingerprint, read_resource
+from bayespin.network.convert import as_network
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import INPUT, Network
 from bayespin.network.prediction import Execution, predict
@@ -59,9 +62,21 @@ class Accelerator:
             preset_hash=fingerprint(with_table(content))[:12],
         )
 
+    def dry_run(self, network: nn.Module, images: Float[Tensor, " images *shape"]) -> DryRun:
+        """Return what `deploy` would put on the chip and what not, stage by stage; print it.
+
+        Args:
+            network: as for `deploy`.
+            images: one or a few, for the shapes.
+
+        Raises:
+            ValueError: from `network.convert.convert`.
+        """
+        return dry_run(as_network(network), self.layout, images)
+
     def deploy(
         self,
-        network: Network,
+        network: nn.Module,
         calibrate_on: Float[Tensor, " images *shape"],
         key: Key,
         devices: Devices = "spintronic",
@@ -72,7 +87,8 @@ class Accelerator:
         ADC ranges contain the noise of the layers before.
 
         Args:
-            network: software network; it is left as it is.
+            network: software network, or any torch module that `network.convert` can take apart;
+                it is left as it is.
             calibrate_on: images that set the converters' ranges; never test images.
             key: the chip's devices and the calibration's noise; the same key, the same chip.
             devices: `spintronic` with all errors of the preset, or `ideal` cells.
@@ -81,6 +97,7 @@ class Accelerator:
             ValueError: no mean-field layer, weights that are not finite or that do not fit, inputs
                 of a layer that are negative, or no finite images.
         """
+        network = as_network(network)
         if not any(isinstance(s, MeanFieldLayer) for s in network.stages.values()):
             raise ValueError(
                 "Argument `network` must have a mean-field layer to deploy, but has none."

@@ -288,7 +288,9 @@ class HardwareLayer(RandomLayer):
             cell_reads=positions * self.product.rows * outputs * polarities,
             array_energy=energy / len(x),
         )
-        return LayerActivity(name=name, tiles=self.tiles, positions=positions, events=events)
+        return LayerActivity(
+            name=name, tiles=self.tiles, positions=positions * polarities, events=events
+        )
 
     def _drivers(self, drive: Tensor) -> tuple[float, float]:
         """Return what all reads of drives take from the drivers, in J, and how many they drive."""

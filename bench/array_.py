@@ -7,15 +7,19 @@ The matmul is 256 images × 784 rows × 256 outputs on one thread; all turns alt
 | `ideal` | products of 7 tiles of 112 rows, summed |
 | `dac_adc` | the same between converters |
 | `normals` | the normal numbers of one read: one for each output of each tile |
-| `gaussian` | a read: two products, normal numbers, converters |
+| `gaussian` | a read of one array of all rows: two products, normal numbers, converters |
+| `gaussian_tiles` | the same of 7 tiles, each with its own noise and converters |
 | `chip` | a read of the reference preset: wires and read noise too |
 | `chip_held` | a read of the preset that draws the cells once for all images |
-| `correlated` | reads of the preset, eight without a pause for each of 32 images |
+| `correlated` | a read of the preset without a pause, after others of the same images |
+| `correlated_changing` | eight without a pause for each of 32 rows of eight images |
 | `correlated_exact` | the same from a state for every cell: 8 images × 784 rows × 256 outputs |
 | `brute_force` | every cell drawn for every image, over a plain form of the same: 8 images |
 | `wires128` | 32 images × 128 rows × 128 pairs behind wires, over a matmul of that shape |
 | `wires_build_s` | seconds to solve 128 × 128 cells; `..256` 256 physical columns |
-| `lenet_per_read_s` | 10,000 images × 100 reads on all cores, scaled from 1000 × 10 |
+| `lenet_per_read_s` | 10,000 images × 100 reads on all cores, scaled from 500 images |
+| `lenet_frozen_s` | the same with draws that are held; both on tiles with converters |
+| `lenet_chip_..._s` | the same of the preset: wires and read noise too |
 
 Weights are untrained and inputs uniform: only shapes matter. Arithmetic sets `ideal`; passes over
 memory, four for converters, lie on top of it. A read cannot take less than two of the products and
@@ -35,6 +39,7 @@ from bayespin.array.hold import Hold
 from bayespin.array.reads import ReadSchedule, exact_reads
 from bayespin.cell.interface import ProgrammedCells
 from bayespin.chip.accelerator import Accelerator
+from bayespin.chip.placement import Devices
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import Execution, predict
 from bayespin.nn.correlated import CorrelatedReads
@@ -50,12 +55,14 @@ BRUTE = 8
 """Images of which every cell is drawn."""
 ROW = 8
 """Reads that remember each other."""
-LENET_IMAGES, LENET_READS = 1000, 10
+LENET_IMAGES, LENET_READS = 500, 100
 LENET_SCALE = 10_000 * 100 / (LENET_IMAGES * LENET_READS)
 KEY = Key.root(0)
 CHIP = replace(Accelerator.from_preset(), hold=Hold(energy=0.0, time=0.0))
 PLAIN = replace(CHIP, layout=replace(CHIP.layout, wires=None))
 """The same tiles and converters, without wires."""
+ARRAY = replace(PLAIN, layout=replace(PLAIN.layout, rows=ROWS, outputs=OUTPUTS))
+"""One tile for all."""
 
 Tasks = dict[str, Callable[[], object]]
 
@@ -73,12 +80,14 @@ def reads(x: Float[Tensor, "images rows"]) -> Tasks:
     """Return a matmul and reads of layers of its shape."""
     weight = torch.rand((OUTPUTS, ROWS), generator=KEY.child("weight").generator())
     plain, chip = dense(x, PLAIN, ideal=True), dense(x, CHIP, ideal=False)
+    array = dense(x, ARRAY, ideal=True)
     noise = KeyedNoise.from_key(KEY.child("noise"))
     ranges, each = plain.tiling.per_output(plain.adc_range), x.new_empty(plain.adc_range.shape)
     each = each[:, None].expand(-1, IMAGES, -1)
 
     schedule = ReadSchedule(window=CHIP.cell.read.window, gap=0.0)
     remembering, rows = CorrelatedReads(within=schedule), x.view(-1, ROW, ROWS)
+    repeated = CorrelatedReads(within=schedule).reader(chip, x)
 
     def converted() -> Tensor:
         y = plain.tiling.apply(plain.dac.codes(x), plain.mean)
@@ -89,10 +98,12 @@ def reads(x: Float[Tensor, "images rows"]) -> Tasks:
         "ideal": lambda: plain.tiling.apply(x, plain.mean).sum(0),
         "dac_adc": converted,
         "normals": lambda: noise.normal(each),
-        "gaussian": lambda: plain(x, noise, local_reparameterised),
+        "gaussian": lambda: array(x, noise, local_reparameterised),
+        "gaussian_tiles": lambda: plain(x, noise, local_reparameterised),
         "chip": lambda: chip(x, noise, local_reparameterised),
         "chip_held": lambda: chip(x, noise, reparameterised),
-        "correlated": lambda: chip(rows, noise, remembering),
+        "correlated": lambda: repeated(noise),
+        "correlated_changing": lambda: chip(rows, noise, remembering),
     }
 
 
@@ -132,15 +143,17 @@ def remembered(x: Float[Tensor, "images rows"]) -> Tasks:
 def lenet() -> Tasks:
     """Return predictions of a chip."""
     images = torch.rand((LENET_IMAGES, 1, 28, 28), generator=KEY.child("images").generator())
-    network = CHIP.deploy(lenet5(KEY), images[:200], KEY).network
     execution = Execution(workers=os.cpu_count() or 1)
 
-    def task(sampling: Sampling) -> Callable[[], object]:
+    def task(chip: Accelerator, devices: Devices, sampling: Sampling) -> Callable[[], object]:
+        network = chip.deploy(lenet5(KEY), images[:200], KEY, devices).network
         return lambda: predict(network, images, sampling, LENET_READS, KEY, execution)
 
     return {
-        "lenet_per_read_s": task(Sampling.PER_READ),
-        "lenet_frozen_s": task(Sampling.FROZEN),
+        "lenet_per_read_s": task(PLAIN, "ideal", Sampling.PER_READ),
+        "lenet_frozen_s": task(PLAIN, "ideal", Sampling.FROZEN),
+        "lenet_chip_per_read_s": task(CHIP, "spintronic", Sampling.PER_READ),
+        "lenet_chip_frozen_s": task(CHIP, "spintronic", Sampling.FROZEN),
     }
 
 
@@ -160,7 +173,7 @@ def main() -> None:
         values |= ratios(remembered(x[: ROW * BRUTE]), "one_matmul", 3)
         values |= ratios(brute(x[:BRUTE]), "plain_cells", 11)
     seconds = {"wires_build_s": build_seconds(128), "wires_build_256_s": build_seconds(256)}
-    seconds |= {name: s * LENET_SCALE for name, s in interleaved(lenet(), 5).items()}
+    seconds |= {name: s * LENET_SCALE for name, s in interleaved(lenet(), 3).items()}
     units = dict.fromkeys(values, "matmuls") | dict.fromkeys(seconds, "s")
     report("array", values | seconds, units | {"brute_force": "plain forms"}, "matmul")
 

@@ -16,11 +16,14 @@ between tells all. L is the number of reads back that correlate by more than `NE
 `MOST`: eight reads in a row are exact. Where nothing is negligible after that (τ of many periods
 and inputs that change), outputs forget faster than their cells; with repeated inputs they do not.
 
+Passes of one read over the same inputs soon follow all in the same way: then L factors and one
+deviation for each output are kept, and a read costs L + 1 products of elements.
+
 Source: Vecchia, doi:10.1111/j.2517-6161.1988.tb01729.x.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Annotated
 
@@ -107,12 +110,21 @@ class Pass:
     """From the end of one read to the start of the next."""
     power: Float[Tensor, "tiles reads images outputs"] = field(init=False)
     _common: list[Tensor] = field(init=False)
+    _each: list[Tensor] = field(init=False)
+    """Drives of every read."""
+    _powers: list[Tensor] = field(init=False)
+    _law: "Law | None" = None
+    """Of a pass of one read, when the passes before it were like it."""
+    _repeated: dict[tuple[int, int, float], Tensor | None] = field(default_factory=dict)
+    """What reads have in common with those of earlier passes over the same inputs."""
 
     def __post_init__(self) -> None:
+        self._each = list(self.drives.unbind(0))
         tiny = torch.finfo(self.drives.dtype).tiny
         power = self.cells.common(self.drives.square(), None)
         assert power is not None
         self.power, self._common = power.clamp_min_(tiny), []
+        self._powers = list(self.power.unbind(1))
         for lag in range(1, min(MOST + 1, len(self.drives))):
             pairs = self.drives[lag:] * self.drives[:-lag]
             found = self.cells.common(pairs, lag * self.gap + (lag - 1) * self.cells.window)
@@ -131,39 +143,93 @@ class Pass:
             normal: one number for each output of each read.
         """
         reads, period = list(past), self.gap + self.cells.window
-        for p, drive in enumerate(self.drives):
-            begins, power = start + p * period, self.power[:, p]
+        for p, drive in enumerate(self._each):
+            begins, power = start + p * period, self._powers[p]
             common = [found[:, p - lag] for lag, found in enumerate(self._common[:p], 1)]
             if len(common) == p < MOST:
-                common += self._across(drive, begins, islice(reversed(past), MOST - p))
-            value = conditioned(power, common, reads, normal[:, p])
+                common += self._across(p, begins, islice(reversed(past), MOST - p))
+            value = self._value(power, common, reads, normal[:, p])
             end = begins + self.cells.window
             reads.append(Read(end, drive, power, common, value))
         return reads[len(past) :]
 
-    def _across(self, drive: Tensor, begins: float, past: Iterable[Read]) -> list[Tensor]:
+    def _value(
+        self, power: Tensor, common: list[Tensor], reads: list[Read], normal: Tensor
+    ) -> Tensor:
+        """Return a read's fluctuation given as many before it as it has something common with."""
+        known = reads[len(reads) - len(common) :]
+        alike = all(_alike(read.common, common) for read in known)
+        if not (known and alike and len(self._each) == 1):
+            return conditioned(power, common, known, normal)
+        if self._law is None or not _alike(self._law.common, common):
+            self._law = Law.of(power, common, known)
+        return self._law.value(known, normal)
+
+    def _across(self, p: int, begins: float, past: Iterable[Read]) -> list[Tensor]:
         """Return covariances with reads before this pass, newest first, down to the negligible."""
         found = []
         for read in past:
-            shared = self.cells.common(drive * read.drive, begins - read.end)
+            shared = self._with(p, read, begins - read.end)
             if shared is None:
                 break
             found.append(shared)
         return found
 
+    def _with(self, p: int, read: Read, wait: float) -> Tensor | None:
+        """Return the covariance with one read; of passes over the same inputs it is kept."""
+        drive = self._each[p]
+        same = next((q for q, other in enumerate(self._each) if other is read.drive), None)
+        if same is None:
+            return self.cells.common(drive * read.drive, wait)
+        name = (p, same, round(wait / self.cells.window, 6))
+        if name not in self._repeated:
+            self._repeated[name] = self.cells.common(drive * read.drive, wait)
+        return self._repeated[name]
+
+
+def _alike(one: list[Tensor], other: list[Tensor]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+@dataclass(frozen=True)
+class Law:
+    """How a read follows from those before it, where it always does so in the same way."""
+
+    common: list[Tensor]
+    shares: list[Tensor]
+    """Of every read before it, oldest first."""
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, power: Tensor, common: list[Tensor], known: list[Read]) -> "Law":
+        """Return the law: `conditioned` is linear, so ones and zeros tell its factors."""
+        zero, one = torch.zeros_like(power), torch.ones_like(power)
+        silent = [replace(read, value=zero) for read in known]
+        shares = []
+        for k, read in enumerate(known):
+            single = [*silent[:k], replace(read, value=one), *silent[k + 1 :]]
+            shares.append(conditioned(power, common, single, zero))
+        return cls(common, shares, conditioned(power, common, silent, one))
+
+    def value(self, known: list[Read], normal: Tensor) -> Tensor:
+        """Return a read's fluctuation given those of the last reads, oldest first."""
+        found = self.deviation * normal
+        for share, read in zip(self.shares, known, strict=True):
+            found.addcmul_(share, read.value)
+        return found
+
 
 def conditioned(
-    power: Tensor, common: list[Tensor], past: list[Read], normal: Tensor
+    power: Tensor, common: list[Tensor], known: list[Read], normal: Tensor
 ) -> Float[Tensor, "tiles images outputs"]:
     """Return a read's fluctuation given those of the last reads.
 
     Args:
         power: its variance.
         common: its covariance with the last read, with the one before, and so on.
-        past: at least as many reads, oldest first.
+        known: these reads, oldest first.
         normal: one number for each output.
     """
-    known = past[len(past) - len(common) :]
     rest = [[*reversed(read.common[:i]), read.power] for i, read in enumerate(known)]
     rest.append([*reversed(common), power])
     expected = [torch.zeros_like(power)] * len(rest)

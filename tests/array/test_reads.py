@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayespin.array.reads import NODE_ERROR, Nodes, ReadSchedule, Step, exact_reads
+from bayespin.array.reads import Chain, ReadSchedule, Step, exact_reads
 from bayespin.rng import Key, KeyedNoise
 from tests.statistical.check import mean_is, required_samples, variance_is
 
@@ -50,7 +50,7 @@ def reads_are_correlated_as_in_the_closed_form(tau: float, count: int):
     state = noise.normal(torch.empty(count, dtype=torch.float64))
     averages = []
     for _ in range(4):
-        state, average = step.advance(state, 1.0, noise)
+        state, average = step.advance(state, noise)
         averages.append(average)
     for average in averages:
         variance_is(average, 1.0)
@@ -63,27 +63,19 @@ def test_reads_are_correlated_as_in_the_closed_form(tau):
     reads_are_correlated_as_in_the_closed_form(tau, required_samples(math.sqrt(2), 0.02))
 
 
-@given(
-    low=st.floats(1e-10, 1e-8), width=st.floats(1.0, 30.0),
-    gap=st.floats(0.0, 1e-7), window=st.floats(1e-9, 3e-8),
-)  # fmt: skip
-def test_shares_of_nodes_add_up_and_hold_their_error(low, width, gap, window):
-    schedule = ReadSchedule(window=window, gap=gap)
-    tau = low * torch.logspace(0, math.log10(width), 37, dtype=torch.float64)
-    nodes = Nodes.fit(tau, schedule)
-    shares = nodes.weights(tau, schedule)
-    assert float(shares.min()) >= 0
-    torch.testing.assert_close(shares.sum(0), torch.ones(37).double(), rtol=1e-12, atol=0)
-    node, own = Step.of(nodes.time, schedule), Step.of(tau, schedule)
-    for lag in range(1, 8):
-        found = torch.einsum("n,nc->c", node.correlation(lag), shares)
-        assert float((found - own.correlation(lag)).abs().max()) <= 1.1 * nodes.error + 1e-9
-
-
-def test_the_preset_needs_two_nodes():
-    nodes = Nodes.fit(TAU, PRESET)
-    assert len(nodes.time) == 2
-    assert nodes.error < NODE_ERROR
+@given(tau=st.floats(1e-12, 1e-3), gap=st.floats(0.0, 1e-7), window=st.floats(1e-9, 3e-8))
+def test_one_number_per_read_makes_the_same_covariances(tau, gap, window):
+    """⟨ū²⟩ = P + d² and ⟨ū ū'⟩ = ρ^(ℓ−1) (ρ P + h d), and P does not change from read to read."""
+    step = Step.of(torch.tensor(tau, dtype=torch.float64), ReadSchedule(window=window, gap=gap))
+    chain = Chain.of(step)
+    power = chain.foreseen.square()
+    assert float(power + chain.fresh.square()) == pytest.approx(1.0, rel=1e-12)
+    assert float(chain.kept.square() * power + chain.passed_on.square()) == pytest.approx(
+        float(power), rel=1e-9, abs=1e-300
+    )
+    for lag in (1, 2, 7):
+        found = chain.kept ** (lag - 1) * (chain.kept * power + chain.passed_on * chain.fresh)
+        assert float(found) == pytest.approx(float(step.correlation(lag)), rel=1e-6, abs=1e-12)
 
 
 def test_exact_reads_have_the_covariance_of_the_sum_over_cells():

@@ -421,6 +421,6 @@ def brute_force(
     state = noise.normal(weight.new_empty(len(codes), *weight.shape))
     found = weight.new_zeros(len(codes), weight.shape[2])
     for x in drive.unbind(2):
-        state, average = step.advance(state, 1.0, noise)
+        state, average = step.advance(state, noise)
         found += torch.einsum("bi,cij,bcij->bj", x.to(weight), weight, average)
     return found

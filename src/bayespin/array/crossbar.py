@@ -296,9 +296,11 @@ def brute_force(
     """
     drive = codes / (len(cells.code_noise) - 1)
     shape = codes.new_empty((len(codes), *cells.mean.shape))
-    weight = cells.mean + cells.variance.sqrt() * noise.normal(shape)
-    heat = (cells.code_noise[codes.long()][:, :, None] * cells.noise).sqrt()
-    currents = drive[:, :, None] * weight + heat * noise.normal(shape)
+    weight = torch.addcmul(cells.mean, cells.variance.sqrt(), noise.normal(shape))
+    currents = weight.mul_(drive[:, :, None])
+    if bool(cells.noise.any()):
+        heat = (cells.code_noise[codes.long()][:, :, None] * cells.noise).sqrt_()
+        currents = currents.addcmul_(heat, noise.normal(shape))
     return torch.stack([part.sum(1) for part in currents.split(cells.tiles.height, 1)])
 
 

@@ -11,13 +11,17 @@ with v = 2 (a − 1 + e)/a² the variance of an average. Averages ℓ ≥ 1 read
 
     f(ℓ) = (g²/v) exp(−w/τ) exp(−(ℓ − 1)(T + w)/τ).
 
-Exact form: one such state for every cell. Fast form: cells of like τ share a state on each output,
-a few nodes of τ for all. For inputs that repeat it is exact but for the nodes. Where inputs x
-change from read to read, what an output remembers is k s times the cosine of x and x' in the
-metric of the variances: exact at lag 1, and beyond where inputs change little.
+That is all there is to averages at a fixed period, so one number per cell and read is enough:
+
+    ū = p + d ε,    p' = ρ p + h ε,    ρ = ek,    ⟨p²⟩ = P = 2 f₁² / (b + √(b² − 4 f₁²)),
+    d² = 1 − P,     h² = (1 − ρ²) P,    b = 1 − ρ² + 2 ρ f₁,    f₁ = f(1),
+
+the innovations form of a process that is autoregressive and a moving average, both of order one.
+`array.recall` draws outputs instead of cells.
 
 Limits: τ ≪ w is `per_read`; τ ≫ all times is `frozen`. Sources: physics.md §8; Gillespie,
-doi:10.1103/PhysRevE.54.2084 for the exact update of the process and its integral.
+doi:10.1103/PhysRevE.54.2084 for the exact update of the process and its integral; Kailath,
+doi:10.1109/TAC.1968.1099025 for innovations.
 """
 
 from dataclasses import dataclass
@@ -29,10 +33,8 @@ from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
 
-MOST_NODES = 8
-NODE_ERROR = 5e-3
-"""Error of a correlation, in units of the variance, that fewer nodes may make."""
-_LAGS = 8
+_BLOCK = 112
+"""Rows whose cells are advanced at once."""
 _SHORTEST = 1e-4
 """Shortest τ that is told apart, in windows."""
 
@@ -81,18 +83,14 @@ class Step:
         """Return f of averages `lag` >= 1 reads apart."""
         return self.seen.square() * self.waited * (self.kept * self.waited) ** (lag - 1)
 
-    def advance(
-        self, state: Tensor, remembered: Tensor | float, noise: Noise
-    ) -> tuple[Tensor, Tensor]:
+    def advance(self, state: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return the next state and the average of one read, both of unit variance.
 
         Args:
             state: s, whose axes the update's broadcast against.
-            remembered: cosine of this read's input with that of the last; 1 for a cell.
             noise: two numbers for every state.
         """
-        k = (self.waited * remembered).to(state)
-        e, g = self.kept.to(state), self.seen.to(state)
+        e, g, k = (factor.to(state) for factor in (self.kept, self.seen, self.waited))
         first, second = noise.normal(state), noise.normal(state)
         root = (1 - (e * k).square()).clamp_min(0).sqrt()
         both = (g * (1 - e * k.square())) / root.clamp_min(1e-12)
@@ -102,77 +100,32 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Nodes:
-    """A few correlation times that stand for all."""
+class Chain:
+    """Averages of successive reads, of unit variance, from one number each."""
 
-    time: Float[Tensor, " nodes"]
-    error: float
-    """No correlation of a cell with itself, up to seven reads apart, is off by more."""
-
-    @classmethod
-    def fit(cls, time: Float[Tensor, "*cells"], schedule: ReadSchedule) -> "Nodes":
-        """Return as few nodes as keep correlations within `NODE_ERROR`, at most `MOST_NODES`.
-
-        One for the longest τ if that will do; else the shortest and the longest, and more where
-        the error is largest.
-        """
-        least = _SHORTEST * schedule.window
-        ends = torch.tensor([time.min().item(), time.max().item()], dtype=torch.float64)
-        low, high = ends.clamp_min(least).log()
-        fine = torch.lerp(low, high, torch.linspace(0, 1, 400, dtype=torch.float64)).exp()
-        nodes, worst = cls._of(fine[-1:], fine, schedule)
-        if nodes.error > NODE_ERROR:
-            nodes, worst = cls._of(fine[[0, -1]], fine, schedule)
-        while nodes.error > NODE_ERROR and len(nodes.time) < MOST_NODES:
-            more = torch.cat([nodes.time, fine[worst : worst + 1]]).sort().values
-            nodes, worst = cls._of(more, fine, schedule)
-        return nodes
+    kept: Tensor
+    """ρ."""
+    foreseen: Tensor
+    """√P: spread of what earlier reads tell of the next."""
+    fresh: Tensor
+    """d."""
+    passed_on: Tensor
+    """h."""
 
     @classmethod
-    def _of(cls, nodes: Tensor, time: Tensor, schedule: ReadSchedule) -> "tuple[Nodes, int]":
-        """Return nodes with their error over some τ, and where it is largest."""
-        shares, node = cls(nodes, 0.0).weights(time, schedule), Step.of(nodes, schedule)
-        own = Step.of(time, schedule)
-        errors = (
-            torch.stack(
-                [
-                    torch.einsum("n,nc->c", node.correlation(lag), shares) - own.correlation(lag)
-                    for lag in range(1, _LAGS)
-                ]
-            )
-            .abs()
-            .amax(0)
+    def of(cls, step: Step) -> "Chain":
+        """Return the chain of a process."""
+        f, kept = step.correlation(1), step.kept * step.waited
+        b = (1 - kept) * (1 + kept) + 2 * kept * f
+        # b² − 4 f², as a product of sums that do not cancel.
+        root = ((1 - kept) * (1 + kept - 2 * f) * (1 + kept) * (1 - kept + 2 * f)).clamp_min(0)
+        power = 2 * f.square() / (b + root.sqrt()).clamp_min(torch.finfo(f.dtype).tiny)
+        return cls(
+            kept=kept,
+            foreseen=power.sqrt(),
+            fresh=(1 - power).clamp_min(0).sqrt(),
+            passed_on=((1 - kept.square()) * power).sqrt(),
         )
-        return cls(nodes, float(errors.max())), int(errors.argmax())
-
-    def weights(
-        self, time: Float[Tensor, "*cells"], schedule: ReadSchedule
-    ) -> Float[Tensor, " nodes *cells"]:
-        """Return the share of each node in cells with these τ: not negative, and 1 in all.
-
-        Between two nodes the shares make the correlation of neighbouring reads exact.
-        """
-        own = Step.of(time, schedule).correlation(1)
-        node = Step.of(self.time, schedule).correlation(1)
-        shares = torch.zeros(len(node), *time.shape, dtype=torch.float64)
-        if len(node) == 1:
-            return shares + 1
-        right = torch.searchsorted(node, own.contiguous()).clamp_(1, len(node) - 1)
-        low, high = node[right - 1], node[right]
-        up = ((own - low) / (high - low).clamp_min(1e-300)).clamp_(0, 1)
-        shares.scatter_(0, (right - 1)[None], (1 - up)[None])
-        return shares.scatter_(0, right[None], up[None])
-
-
-@dataclass
-class OutputMemory:
-    """What a layer's outputs remember of the last read."""
-
-    state: Float[Tensor, " nodes *outputs"]
-    drive: Tensor
-    """x of the last read."""
-    variance: Float[Tensor, " nodes *outputs"]
-    """x²·S² of the last read, by node."""
 
 
 def exact_reads(
@@ -189,12 +142,21 @@ def exact_reads(
         spread: S of a cell after the window.
         time: τ of a cell, s.
         schedule: of the reads.
-        noise: two numbers per cell and read.
+        noise: a number per cell and read, and one more per cell.
     """
-    step = Step.of(time, schedule)
-    state = noise.normal(drives.new_empty(drives.shape[1], *spread.shape))
-    found = []
+    chain = Chain.of(Step.of(time, schedule))
+    first, fresh, passed = (
+        (factor.to(drives) * spread) for factor in (chain.foreseen, chain.fresh, chain.passed_on)
+    )
+    kept, found = chain.kept.to(drives), []
+    state = noise.normal(drives.new_empty(drives.shape[1], *spread.shape)).mul_(first)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(spread), _BLOCK)]
     for x in drives:
-        state, average = step.advance(state, 1.0, noise)
-        found.append(torch.einsum("bi,bij->bj", x, average.mul_(spread)))
+        draws, sums = noise.normal(state), []
+        for rows in blocks:  # so that a block's cells are still in the cache when they are needed
+            part, draw = state[:, rows], draws[:, rows]
+            value = torch.addcmul(part, fresh[rows], draw)
+            sums.append(torch.bmm(x[:, None, rows], value)[:, 0])
+            part.mul_(kept[rows]).addcmul_(passed[rows], draw)
+        found.append(torch.stack(sums).sum(0))
     return torch.stack(found)

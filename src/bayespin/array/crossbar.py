@@ -32,6 +32,9 @@ from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
 
+_LEAST = 1e-30
+"""Variance where gradients are wanted and there is none, in squared units of the output."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadPoint:
@@ -221,7 +224,7 @@ def noise_factors(
 def moments(
     codes: Float[Tensor, " images *shape"], weights: TileWeights, tiling: TileMap
 ) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of every output of every tile.
+    """Return mean and standard deviation of every output of every tile; codes may need gradients.
 
     Args:
         codes: DAC codes, whole numbers as floats.
@@ -233,11 +236,13 @@ def moments(
     pull = None
     if weights.profile is not None and weights.cross is not None:
         pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
-    variance = tiling.apply(drive.square_(), weights.variance)
+    square = drive.square() if drive.requires_grad else drive.square_()
+    variance = tiling.apply(square, weights.variance)
     variance = variance if pull is None else variance.add_(pull)
     heat = _heat(codes, weights, tiling)
     variance = variance if heat is None else variance.addcmul_(*heat)
-    return mean, variance.clamp_min_(0.0).sqrt_()
+    # The root has no slope at zero.
+    return mean, variance.clamp_min_(_LEAST if codes.requires_grad else 0.0).sqrt_()
 
 
 def read_noise(
@@ -274,7 +279,12 @@ def _heat(codes: Tensor, weights: TileWeights, tiling: TileMap) -> tuple[Tensor,
     if not bool(columns.any()):
         return None
     # Four times as fast as indexing by a tensor.
-    table = weights.code_noise.index_select(0, codes.flatten().int()).view(codes.shape)
+    places = codes.detach().flatten().int()
+    table = weights.code_noise.index_select(0, places).view(codes.shape)
+    if codes.requires_grad:
+        slope = weights.code_noise.diff(append=weights.code_noise[-1:])
+        rise = slope.index_select(0, places).view(codes.shape)
+        table = table + rise * (codes - codes.detach())
     heat = tiling.apply(table, weights.noise_rows)
     return heat, columns.view(len(columns), 1, -1, *[1] * (heat.ndim - 3))
 

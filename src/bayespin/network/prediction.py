@@ -80,6 +80,10 @@ def predict_reads(
     return torch.stack(probabilities)
 
 
+def _floats(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
 def _estimator(network: Network, sampling: Sampling | CorrelatedSampling) -> Estimator:
     if isinstance(sampling, CorrelatedSampling):
         return sampling.estimator(network.random_layers().values())
@@ -117,7 +121,8 @@ def predict(
     long as splits fall on multiples of `IMAGE_BLOCK` and `first_block` continues the count.
 
     Raises:
-        ValueError: fewer than one read or worker, or images that are not finite.
+        ValueError: fewer than one read or worker, or images that are not finite, or of another
+            dtype or device than the network.
     """
     execution = execution if execution is not None else Execution()
     for name, value in (("reads", reads), ("workers", execution.workers)):
@@ -125,6 +130,12 @@ def predict(
             raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
     if not bool(torch.isfinite(images).all()):
         raise ValueError("Argument `images` must be finite, but holds NaN or infinity.")
+    own = next((t for t in network.state_dict().values() if _floats(t)), images)
+    if _floats(images) and (images.dtype, images.device) != (own.dtype, own.device):
+        raise ValueError(
+            f"Argument `images` must be {own.dtype} on {own.device} as the network is, but is "
+            f"{images.dtype} on {images.device}: move one with `.to`."
+        )
     passes = reads if network.random_layers() else 1
     blocks = list(enumerate(images.split(IMAGE_BLOCK), start=execution.first_block))
 

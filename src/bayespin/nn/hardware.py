@@ -1,7 +1,7 @@
 """The hardware twin of a mean-field layer: the same interface, with tiles and converters inside."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 
@@ -21,6 +21,9 @@ from bayespin.nn.tiling import Tiling
 from bayespin.rng import HeldNoise, Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
+
+_OF_CHIP = ("weight_max", "input_scale", "temperature", "signed", "typical")
+_OF_ADCS = ("offset", "thresholds", "converter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class HardwareLayer(RandomLayer):
         y = Σ_t ADC( E y_t + √(Var y_t) ε_t ) + b
 
     The moments are those of `array.crossbar`; ε is independent per output and tile (`per_read`).
+    Gradients flow to the inputs: straight through what rounds, exact elsewhere.
     """
 
     mean: Tensor
@@ -122,7 +126,8 @@ class HardwareLayer(RandomLayer):
         return mean - below, torch.hypot(deviation, more)
 
     def _one_polarity(self, x: Tensor) -> Moments:
-        return crossbar.moments(self.dac.codes(x), self._weights(), self.tiling)
+        codes = self.dac.straight_through(x) if x.requires_grad else self.dac.codes(x)
+        return crossbar.moments(codes, self._weights(), self.tiling)
 
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
         """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
@@ -132,11 +137,14 @@ class HardwareLayer(RandomLayer):
     def _converted(self, y: Tensor, noise: Noise) -> Tensor:
         """Return the digital output of the tiles' integrators; `y` is overwritten."""
         if self.spec.adcs is None:
-            y = self.adc.convert_(y, self.tiling.per_output(self.adc_range))
+            ranges = self.tiling.per_output(self.adc_range)
+            convert = self.adc.straight_through if y.requires_grad else self.adc.convert_
+            y = convert(y, ranges)
         else:
             last = y.movedim(2, -1)  # outputs behind the positions, which are reads of their own
             reads = self.spec.adcs.convert(last.flatten(1, -2), self.adc_range, noise)
-            y = reads.unflatten(1, last.shape[1:-1]).movedim(-1, 2)
+            reads = reads.unflatten(1, last.shape[1:-1]).movedim(-1, 2)
+            y = y + (reads - y).detach() if y.requires_grad else reads
         y = y.sum(0) if len(y) > 1 else y[0]
         return y.add_(self.product.per_output(self.bias))
 
@@ -262,6 +270,22 @@ class HardwareLayer(RandomLayer):
         layer.adc_range.copy_(self.adc_range)
         layer.clipped_share, layer.positions = self.clipped_share, self.positions
         return layer
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what belongs to a chip beside its tensors, for `state_dict`."""
+        state = {name: getattr(self.spec, name) for name in _OF_CHIP}
+        state |= {"clipped_share": self.clipped_share, "positions": self.positions}
+        adcs = self.spec.adcs
+        made = {} if adcs is None else {k: getattr(adcs, k) for k in _OF_ADCS}
+        return state | {"adcs": {k: v for k, v in made.items() if v is not None}}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take what `get_extra_state` returned: the layer is then that chip's."""
+        adcs = self.spec.adcs
+        adcs = None if adcs is None else replace(adcs, **state["adcs"])
+        self.spec = replace(self.spec, **{name: state[name] for name in _OF_CHIP}, adcs=adcs)
+        self.dac = replace(self.dac, full_scale=self.spec.input_scale)
+        self.clipped_share, self.positions = state["clipped_share"], state["positions"]
 
     def activity(self, name: str, x: Tensor, y: Tensor) -> LayerActivity:
         """Return what one pass costs per image, averaged over the images in `x`.

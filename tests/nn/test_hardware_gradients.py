@@ -1,0 +1,99 @@
+"""Gradients through tiles: exact where nothing rounds, straight through where it does."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bayespin.array import crossbar
+from bayespin.chip.accelerator import Accelerator
+from bayespin.network.models import Network
+from bayespin.nn.estimators import local_reparameterised
+from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.nn.product import Convolution, Dense
+from bayespin.rng import Key, KeyedNoise
+
+KEY = Key.root(9)
+PRESET = Accelerator.from_preset()
+FINE = replace(
+    PRESET,
+    cell=replace(PRESET.cell, read=replace(PRESET.cell.read, input_bits=16, adc_bits=16)),
+)
+"""Steps so fine that differences see through them."""
+SHAPES = {"dense": (Dense(40, 6), (5, 40)), "map": (Convolution(2, 3, 3), (5, 2, 6, 6))}
+
+
+def deployed(chip, kind, devices="spintronic"):
+    product, shape = SHAPES[kind]
+    x = torch.rand(shape, generator=KEY.child("x").generator())
+    network = Network({"only": MeanFieldLayer(product, KEY.child("layer"))})
+    twin = chip.deploy(network, x.repeat(20, *[1] * (x.ndim - 1)), KEY, devices)
+    return twin.network.stages["only"], x
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_moments_have_exact_gradients(kind):
+    layer, x = deployed(PRESET, kind, "ideal")  # without read noise, whose table has steps
+    layer = layer.double()
+    codes = (x.double() * 255).round() + 0.3
+    codes.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda c: crossbar.moments(c, layer._weights(), layer.tiling), (codes[:2],), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_read_has_the_slope_of_differences_with_the_same_noise(kind):
+    layer, x = deployed(FINE, kind)
+    layer, x = layer.double(), x.double().clamp(0.1, 0.8)
+    weight = torch.randn(layer(x, noise(), local_reparameterised).shape, dtype=torch.float64,
+                         generator=KEY.child("weight").generator())  # fmt: skip
+
+    def loss(x):
+        return (weight * layer(x, noise(), local_reparameterised)).sum()
+
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(loss(x), x)
+    way = torch.randn(x.shape, dtype=torch.float64, generator=KEY.child("way").generator())
+    step = 0.02 * way  # many steps of the converters
+    with torch.no_grad():
+        differences = (loss(x + step) - loss(x - step)) / 2
+    assert float((slope * step).sum()) == pytest.approx(float(differences), rel=5e-3)
+
+
+def noise():
+    return KeyedNoise.from_key(KEY.child("noise"))
+
+
+def test_reads_are_the_same_with_and_without_gradients():
+    layer, x = deployed(PRESET, "map")
+    quiet = layer(x, noise(), local_reparameterised)
+    traced = layer(x.clone().requires_grad_(), noise(), local_reparameterised)
+    torch.testing.assert_close(traced.detach(), quiet, rtol=1e-6, atol=1e-6)
+
+
+def test_read_noise_rises_along_its_table():
+    layer, x = deployed(PRESET, "dense")
+    layer, whole = layer.double(), (x.double() * 200).round()
+    bare = replace(layer._weights(), mean=0 * layer.mean, variance=0 * layer.variance)
+    bare = replace(bare, profile=None, cross=None, pull=None)
+
+    def power(codes):
+        return crossbar.moments(codes, bare, layer.tiling)[1].square().sum()
+
+    codes = whole.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(power(codes), codes)
+    row = 7
+    up = whole.clone()
+    up[:, row] += 1
+    found = float(power(up) - power(whole))
+    assert found != 0
+    assert float(slope[:, row].sum()) == pytest.approx(found, rel=1e-6)
+
+
+def test_where_all_rows_are_dark_gradients_are_finite():
+    layer, x = deployed(PRESET, "dense", "ideal")
+    x = torch.zeros_like(x).requires_grad_()
+    layer(x, noise(), local_reparameterised).sum().backward()
+    assert bool(torch.isfinite(x.grad).all())
+    assert bool((x.grad != 0).any())

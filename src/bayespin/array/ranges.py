@@ -14,7 +14,8 @@ rows they have too small a range. Symbols: x drive of a row; M mean of a cell. U
 output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
@@ -182,6 +183,86 @@ class OutputMoments:
     """Of inputs and noise together."""
     read_deviation: Float[Tensor, "tiles outputs"]
     """Of the noise of a read alone."""
+
+    @classmethod
+    def over(
+        cls,
+        adc: Adc,
+        mean: Float[Tensor, "tiles reads outputs"],
+        deviation: Float[Tensor, "tiles reads outputs"],
+    ) -> "OutputMoments":
+        """Return moments over given reads: those of their means, and their noise on top."""
+        power, m = deviation.double().square().mean(1), mean.double()
+        return cls(
+            adc=adc,
+            mean=m.mean(1),
+            deviation=(m.var(1, correction=0) + power).sqrt(),
+            read_deviation=power.sqrt(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeRule:
+    """How a layer's ranges are set.
+
+    Raises:
+        ValueError: a share or limit that is not between 0 and 1.
+    """
+
+    source: Literal["data", "moments"] = "data"
+    """Noisy outputs of calibration inputs, or only mean and variance of these outputs."""
+    clipped_share: float = 1e-4
+    """Of each tile's outputs."""
+    limit: float = 0.01
+    """Share of the calibration's outputs beyond which a layer is refused."""
+
+    def __post_init__(self) -> None:
+        for name in ("clipped_share", "limit"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be between 0 and 1, but is {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRanges:
+    """Both ranges of a layer's tiles, of which one is in use."""
+
+    rule: RangeRule
+    data: RangeReport
+    moments: RangeReport
+
+    @property
+    def used(self) -> RangeReport:
+        """What the converters have."""
+        return self.data if self.rule.source == "data" else self.moments
+
+    @classmethod
+    def find(
+        cls,
+        layer: str,
+        moments: OutputMoments,
+        samples: Float[Tensor, "tiles reads outputs"],
+        rule: RangeRule,
+    ) -> "LayerRanges":
+        """Return the ranges of a layer.
+
+        Args:
+            layer: its name.
+            moments: of the outputs.
+            samples: noisy outputs before conversion.
+            rule: which is used, and what it may clip.
+
+        Raises:
+            ValueError: the ranges in use clip a larger share of the samples than the rule's limit.
+        """
+        free = expected_range(moments.mean, moments.deviation, rule.clipped_share)
+        found = cls(
+            rule=rule,
+            data=calibrated_ranges(layer, samples, rule.clipped_share, moments),
+            moments=RangeReport.of(layer, free, moments=moments, samples=samples),
+        )
+        # Of what is seen, not of what a normal law expects: calibration may be a few images.
+        replace(found.used, expected_share=None).check(rule.limit)
+        return found
 
 
 def data_free_ranges(

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bayespin.array.hold import Hold
+from bayespin.array.ranges import LayerRanges, RangeRule
 from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import (
@@ -80,6 +81,7 @@ class Accelerator:
         calibrate_on: Float[Tensor, " images *shape"],
         key: Key,
         devices: Devices = "spintronic",
+        ranges: RangeRule | None = None,
     ) -> "Deployment":
         """Return the hardware twin: every mean-field layer mapped, programmed, calibrated.
 
@@ -92,6 +94,7 @@ class Accelerator:
             calibrate_on: images that set the converters' ranges; never test images.
             key: the chip's devices and the calibration's noise; the same key, the same chip.
             devices: `spintronic` with all errors of the preset, or `ideal` cells.
+            ranges: how the ADC ranges are set; `Deployment.ranges` tells what they clip.
 
         Raises:
             ValueError: no mean-field layer, weights that are not finite or that do not fit, inputs
@@ -115,7 +118,7 @@ class Accelerator:
             if isinstance(stage, MeanFieldLayer):
                 placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
                 layer, written[name] = placed.write(taken[0], key, devices, self.hold)
-                layer.calibrate(taken[0], noise)
+                layer.calibrate(taken[0], noise, name, ranges)
                 stages[name] = layer
                 return layer(taken[0], noise, local_reparameterised)
             stages[name] = copy.deepcopy(stage)  # later changes of the network stay off the chip
@@ -148,6 +151,13 @@ class Deployment:
     def mappings(self) -> tuple[LayerMapping, ...]:
         """How each layer sits on the chip, in the order of the network."""
         return tuple(layer.mapping for layer in self.layers.values())
+
+    @property
+    def ranges(self) -> dict[str, LayerRanges]:
+        """Ranges of each layer's converters, from data and from moments; none from a file."""
+        stages = self.network.stages
+        found = {name: getattr(stages[name], "ranges", None) for name in self.layers}
+        return {name: ranges for name, ranges in found.items() if ranges is not None}
 
     def used_at(self, temperature: float | None = None, age: float = 0.0) -> "Deployment":
         """Return the same chip read at another temperature or later, as it was programmed.

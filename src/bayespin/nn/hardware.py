@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import torch
 
 from bayespin.array import crossbar
-from bayespin.array.converter import Adc, Dac, smallest_range
+from bayespin.array.converter import Adc, Dac
 from bayespin.array.converter_errors import MadeAdcs
 from bayespin.array.crossbar import ReadPoint, TileWeights
 from bayespin.array.hold import Hold
+from bayespin.array.ranges import LayerRanges, OutputMoments, RangeRule
 from bayespin.array.tiles import ArrayLayout, RowTiles
 from bayespin.cell.interface import GaussianCell, ProgrammedCells
 from bayespin.events import Events, LayerActivity, TileShape
@@ -104,6 +105,7 @@ class HardwareLayer(RandomLayer):
         self.register_buffer("deviation", deviation)
         self.register_buffer("memory", tiled.memory)
         self.clipped_share, self.positions = 0.0, 1
+        self.ranges: LayerRanges | None = None
 
     @property
     def tiles(self) -> tuple[TileShape, ...]:
@@ -249,18 +251,30 @@ class HardwareLayer(RandomLayer):
         size = one.apply(x[:1], x.new_zeros(one.weight_shape)).shape[2:]
         return self._converted(y.transpose(2, 3).unflatten(3, size).contiguous(), noise)
 
-    def calibrate(self, x: Tensor, noise: Noise) -> None:
-        """Set each tile's ADC range from noisy outputs of calibration inputs.
+    def calibrate(
+        self, x: Tensor, noise: Noise, name: str = "layer", rule: RangeRule | None = None
+    ) -> None:
+        """Set each tile's ADC range from calibration inputs; one range per tile.
 
-        The range clips at most 1e-4 of the samples; one range per tile.
+        Args:
+            x: inputs of the layer.
+            noise: of the reads.
+            name: of the layer, for messages.
+            rule: from which source, and how much may be clipped.
+
+        Raises:
+            ValueError: ranges that clip more than the rule's limit.
         """
         tokens = isinstance(self.product, Dense) and x.ndim > 2
         mean, deviation = self.moments(x.flatten(0, -2) if tokens else x)
         y = torch.addcmul(mean, deviation, noise.normal(mean))
-        ranges = torch.tensor([smallest_range(tile) for tile in y])
-        self.adc_range.copy_(ranges[:, None].expand_as(self.adc_range))
-        clipped = y.abs() > self.tiling.per_output(self.adc_range)
-        self.clipped_share = float(clipped.double().mean())
+        mean, deviation, y = (t.movedim(2, -1).flatten(1, -2) for t in (mean, deviation, y))
+        moments = OutputMoments.over(self.adc, mean, deviation)
+        self.ranges = LayerRanges.find(name, moments, y, rule if rule is not None else RangeRule())
+        used = self.ranges.used
+        self.adc_range.copy_(used.full_range[:, None].expand_as(self.adc_range))
+        assert used.observed_share is not None
+        self.clipped_share = used.observed_share
         self.positions = self.product.unrolled(x[:1]).shape[1]
 
     def with_cells(self, cells: ProgrammedCells, temperature: float) -> "HardwareLayer":
@@ -269,6 +283,7 @@ class HardwareLayer(RandomLayer):
         layer = HardwareLayer(self.product, self.bias, cells, spec)
         layer.adc_range.copy_(self.adc_range)
         layer.clipped_share, layer.positions = self.clipped_share, self.positions
+        layer.ranges = self.ranges
         return layer
 
     def get_extra_state(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import torch
+from safetensors import torch as safetensors
 
 from bayespin.array import crossbar
 from bayespin.array.converter import Adc, Dac
@@ -23,7 +24,7 @@ from bayespin.rng import HeldNoise, Noise
 from bayespin.shapes import Float, Tensor
 from bayespin.units import Unit
 
-_OF_CHIP = ("weight_max", "input_scale", "temperature", "signed", "typical")
+_OF_CHIP = ("weight_max", "input_scale", "temperature", "signed")
 _OF_ADCS = ("offset", "thresholds", "converter")
 
 
@@ -286,21 +287,28 @@ class HardwareLayer(RandomLayer):
         layer.ranges = self.ranges
         return layer
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return what belongs to a chip beside its tensors, for `state_dict`."""
-        state = {name: getattr(self.spec, name) for name in _OF_CHIP}
-        state |= {"clipped_share": self.clipped_share, "positions": self.positions}
-        adcs = self.spec.adcs
-        made = {} if adcs is None else {k: getattr(adcs, k) for k in _OF_ADCS}
-        return state | {"adcs": {k: v for k, v in made.items() if v is not None}}
+    def get_extra_state(self) -> Tensor:
+        """Return what belongs to a chip beside its buffers, as bytes: `state_dict` has it all."""
+        spec, numbers = self.spec, [self.clipped_share, self.positions]
+        scalars = [float(getattr(spec, name)) for name in _OF_CHIP]
+        state = {"numbers": torch.tensor([*numbers, *scalars], dtype=torch.float64)}
+        made = {} if spec.adcs is None else {name: getattr(spec.adcs, name) for name in _OF_ADCS}
+        for name, value in {"typical": spec.typical, **made}.items():
+            if value is not None:
+                state[name] = value.detach().cpu().contiguous()
+        return torch.frombuffer(bytearray(safetensors.save(state)), dtype=torch.uint8)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
+    def set_extra_state(self, state: Tensor) -> None:
         """Take what `get_extra_state` returned: the layer is then that chip's."""
+        found = safetensors.load(state.cpu().numpy().tobytes())
+        share, positions, *scalars = found.pop("numbers").tolist()
+        chip: dict[str, Any] = dict(zip(_OF_CHIP, scalars, strict=True))
+        chip |= {"signed": bool(chip["signed"]), "typical": found.pop("typical", None)}
         adcs = self.spec.adcs
-        adcs = None if adcs is None else replace(adcs, **state["adcs"])
-        self.spec = replace(self.spec, **{name: state[name] for name in _OF_CHIP}, adcs=adcs)
+        chip["adcs"] = None if adcs is None else replace(adcs, **found)
+        self.spec = replace(self.spec, **chip)
         self.dac = replace(self.dac, full_scale=self.spec.input_scale)
-        self.clipped_share, self.positions = state["clipped_share"], state["positions"]
+        self.clipped_share, self.positions = share, int(positions)
 
     def activity(self, name: str, x: Tensor, y: Tensor) -> LayerActivity:
         """Return what one pass costs per image, averaged over the images in `x`.

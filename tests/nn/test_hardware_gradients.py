@@ -43,6 +43,36 @@ def test_moments_have_exact_gradients(kind):
 
 
 @pytest.mark.parametrize("kind", SHAPES)
+def test_cells_have_exact_gradients(kind):
+    layer, x = deployed(PRESET, kind)
+    layer, codes = layer.double(), (x[:2].double() * 255).round()
+    weights = layer._weights()
+
+    def moments(mean, variance):
+        cells = replace(weights, mean=mean, variance=variance)
+        return crossbar.moments(codes, cells, layer.tiling)
+
+    ways = [torch.randn(w.shape, dtype=w.dtype, generator=KEY.child("way").generator())
+            for w in (weights.mean, weights.variance)]  # fmt: skip
+    cells = [w.detach().clone().requires_grad_() for w in (weights.mean, weights.variance)]
+    found = sum(m.sum() for m in moments(*cells))
+    slope = torch.autograd.grad(found, cells)
+    step = 1e-6
+    with torch.no_grad():
+        up, down = (
+            sum(
+                m.sum()
+                for m in moments(
+                    *(c + sign * step * c.abs() * w for c, w in zip(cells, ways, strict=True))
+                )
+            )
+            for sign in (1, -1)
+        )
+        along = sum((s * c.abs() * w).sum() for s, c, w in zip(slope, cells, ways, strict=True))
+    assert float(along) == pytest.approx(float(up - down) / (2 * step), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
 def test_a_read_has_the_slope_of_differences_with_the_same_noise(kind):
     layer, x = deployed(FINE, kind)
     layer, x = layer.double(), x.double().clamp(0.1, 0.8)

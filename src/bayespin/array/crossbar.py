@@ -224,7 +224,9 @@ def noise_factors(
 def moments(
     codes: Float[Tensor, " images *shape"], weights: TileWeights, tiling: TileMap
 ) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of every output of every tile; codes may need gradients.
+    """Return mean and standard deviation of every output of every tile.
+
+    Codes and weights may need gradients.
 
     Args:
         codes: DAC codes, whole numbers as floats.
@@ -236,13 +238,14 @@ def moments(
     pull = None
     if weights.profile is not None and weights.cross is not None:
         pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
-    square = drive.square() if drive.requires_grad else drive.square_()
+    kept = mean.requires_grad  # a gradient needs the drive again
+    square = drive.square() if kept else drive.square_()
     variance = tiling.apply(square, weights.variance)
     variance = variance if pull is None else variance.add_(pull)
     heat = _heat(codes, weights, tiling)
     variance = variance if heat is None else variance.addcmul_(*heat)
     # The root has no slope at zero.
-    return mean, variance.clamp_min_(_LEAST if codes.requires_grad else 0.0).sqrt_()
+    return mean, variance.clamp_min_(_LEAST if variance.requires_grad else 0.0).sqrt_()
 
 
 def read_noise(

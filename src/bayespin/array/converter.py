@@ -40,7 +40,7 @@ class Dac:
     def straight_through(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return `codes` with a gradient: that of the line within the range, zero outside."""
         line = (x * (self.steps / self.full_scale)).clamp(0, self.steps)
-        return line + (line.detach().round() - line.detach())
+        return line.detach().round() + (line - line.detach())  # in this order nothing rounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +76,7 @@ class Adc:
         the gradients of the mean.
         """
         line = torch.minimum(torch.maximum(y, -full_range), full_range)
-        with torch.no_grad():
-            rest = self.convert_(y.detach().clone(), full_range) - line
-        return line + rest
+        return self.convert_(y.detach().clone(), full_range.detach()) + (line - line.detach())
 
 
 def smallest_range(y: Float[Tensor, "..."], clipped_share: float = 1e-4) -> float:

@@ -244,8 +244,7 @@ def moments(
     variance = variance if pull is None else variance.add_(pull)
     heat = _heat(codes, weights, tiling)
     variance = variance if heat is None else variance.addcmul_(*heat)
-    # The root has no slope at zero.
-    return mean, variance.clamp_min_(_LEAST if variance.requires_grad else 0.0).sqrt_()
+    return mean, variance.clamp_min_(_floor(variance)).sqrt_()
 
 
 def read_noise(
@@ -256,7 +255,10 @@ def read_noise(
     Broadcasts against the outputs; arguments as for `moments`.
     """
     heat = _heat(codes, weights, tiling)
-    return None if heat is None else heat[0].sqrt() * heat[1].sqrt()
+    if heat is None:
+        return None
+    rows, columns = heat
+    return rows.clamp_min(_floor(rows)).sqrt() * columns.sqrt()
 
 
 def held_weights(weights: TileWeights, noise: Noise, tiling: TileMap) -> Tensor:
@@ -265,10 +267,16 @@ def held_weights(weights: TileWeights, noise: Noise, tiling: TileMap) -> Tensor:
     With wires a cell's draw also moves what the other rows of its column contribute.
     """
     draws = noise.normal(weights.mean)
-    held = torch.addcmul(weights.mean, weights.variance.clamp_min(0).sqrt(), draws)
+    spread = weights.variance.clamp_min(_floor(weights.variance)).sqrt()
+    held = torch.addcmul(weights.mean, spread, draws)
     if weights.profile is None or weights.pull is None:
         return held
-    return held.sub_(tiling.outer(weights.profile, draws.mul_(weights.pull)))
+    return held.sub_(tiling.outer(weights.profile, draws * weights.pull))
+
+
+def _floor(variance: Tensor) -> float:
+    """Return the least variance: the root has no slope at zero."""
+    return _LEAST if variance.requires_grad else 0.0
 
 
 def drive_of(codes: Tensor, weights: TileWeights) -> Tensor:

@@ -40,6 +40,8 @@ NEGLIGIBLE = 1e-2
 """Mean correlation of an output's cells below which reads are not conditioned on."""
 RIDGE = 1e-6
 """Share of its variance that a read keeps to itself: far above rounding, far below a per cent."""
+LEAST = 1e-30
+"""Least variance of a read where gradients are wanted: the root has no slope at zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +122,9 @@ class Pass:
 
     def __post_init__(self) -> None:
         self._each = list(self.drives.unbind(0))
-        tiny = torch.finfo(self.drives.dtype).tiny
         power = self.cells.common(self.drives.square(), None)
         assert power is not None
+        tiny = LEAST if power.requires_grad else torch.finfo(power.dtype).tiny
         self.power, self._common = power.clamp_min_(tiny), []
         self._powers = list(self.power.unbind(1))
         for lag in range(1, min(MOST + 1, len(self.drives))):

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from bayespin.array.reads import ReadSchedule
-from bayespin.array.recall import MOST, Pass, Read, RecallingCells
+from bayespin.array.recall import LEAST, MOST, Pass, Read, RecallingCells
 from bayespin.array.tiles import RowTiles
 from bayespin.rng import Noise
 from bayespin.shapes import Float, Tensor
@@ -91,7 +91,8 @@ class CorrelatedReads:
             )
         parts = layer.parts(x)
         turn = Pass(self._cells[id(layer)], parts.drives.transpose(0, 1), self.within.gap)
-        share = (parts.variance.clamp_min(0) / turn.power.transpose(1, 2)).sqrt_()
+        least = LEAST if parts.variance.requires_grad else 0.0
+        share = (parts.variance.clamp_min(least) / turn.power.transpose(1, 2)).sqrt_()
         return lambda noise: layer.convert(
             self._read(id(layer), turn, parts, share, noise), x, noise
         )

@@ -129,8 +129,10 @@ class HardwareLayer(RandomLayer):
         return mean - below, torch.hypot(deviation, more)
 
     def _one_polarity(self, x: Tensor) -> Moments:
-        codes = self.dac.straight_through(x) if x.requires_grad else self.dac.codes(x)
-        return crossbar.moments(codes, self._weights(), self.tiling)
+        return crossbar.moments(self._codes(x), self._weights(), self.tiling)
+
+    def _codes(self, x: Tensor) -> Tensor:
+        return self.dac.straight_through(x) if x.requires_grad else self.dac.codes(x)
 
     def draw(self, moments: Moments, noise: Noise) -> Tensor:
         """Return one read: noise, conversion of each tile, digital sum over tiles, bias."""
@@ -147,7 +149,7 @@ class HardwareLayer(RandomLayer):
             last = y.movedim(2, -1)  # outputs behind the positions, which are reads of their own
             reads = self.spec.adcs.convert(last.flatten(1, -2), self.adc_range, noise)
             reads = reads.unflatten(1, last.shape[1:-1]).movedim(-1, 2)
-            y = y + (reads - y).detach() if y.requires_grad else reads
+            y = reads.detach() + (y - y.detach()) if y.requires_grad else reads
         y = y.sum(0) if len(y) > 1 else y[0]
         return y.add_(self.product.per_output(self.bias))
 
@@ -184,7 +186,7 @@ class HardwareLayer(RandomLayer):
         """
         weights, tiling = self._weights(), self.tiling
         signs = (1, -1) if self.spec.signed else (1,)
-        codes = [self.dac.codes(sign * x) for sign in signs]
+        codes = [self._codes(sign * x) for sign in signs]
         drives = [s * crossbar.drive_of(c, weights) for s, c in zip(signs, codes, strict=True)]
         drive = torch.stack(drives).sum(0)
         heats = [crossbar.read_noise(c, weights, tiling) for c in codes]
@@ -206,7 +208,7 @@ class HardwareLayer(RandomLayer):
 
     def parts(self, x: Tensor) -> ReadParts:
         """Return what reads of x consist of, position by position."""
-        codes = self.dac.codes(x.abs() if self.spec.signed else x)
+        codes = self._codes(x.abs() if self.spec.signed else x)
         drives = self.product.unrolled(codes) * x.new_tensor(1 / self.dac.steps)
         tokens = isinstance(self.product, Dense) and x.ndim > 2
         mean, deviation = self.moments(x.flatten(0, -2) if tokens else x)
@@ -320,7 +322,7 @@ class HardwareLayer(RandomLayer):
         """
         spec, grid, read = self.spec, self.tiling.grid, self.spec.cell.read
         positions, outputs = self.product.positions(y), self.product.outputs
-        codes = self.dac.codes(x.abs() if spec.signed else x).double()
+        codes = self.dac.codes(x.detach().abs() if spec.signed else x.detach()).double()
         reads, polarities = positions * grid.rows.tiles, 2 if spec.signed else 1
         energy, driven = self._drivers(codes / self.dac.steps)
         events = Events(

@@ -125,6 +125,7 @@ def test_a_chip_that_holds_no_small_spread_is_refused():
         ({"pillar_diameter": -1e-9}, r"^`hardware\.pillar_diameter` must be positive"),
         ({"read_voltage": 0.0}, r"^`hardware\.read_voltage` must be positive"),
         ({"read_window": 0.0}, r"^`hardware\.read_window` must be positive"),
+        ({"input_bits": 13, "coding": "bit-serial"}, r"^`hardware\.input_bits` must be at most 12"),
         ({"input_bits": 17}, r"^`hardware\.input_bits` must be 1 to 16, but is 17"),
         ({"outputs_per_adc": 0}, r"^`hardware\.outputs_per_adc` must be at least 1"),
         ({"use_temperature": 601.0}, r"^`hardware\.use_temperature` must be .*601"),

@@ -29,8 +29,9 @@ row conducts in one of the two reads only. Source: physics.md §8; for averages 
 Gillespie, doi:10.1103/PhysRevE.54.2084.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 
@@ -49,6 +50,10 @@ MOST_BITS = 12
 _GRID = 201
 _SHORTEST = 1e-7
 """Shortest τ that is told apart, in windows."""
+_FILLS = 16
+"""Stretches into which the pulses of several rows are cut where they act on each other."""
+
+CodingName = Literal["amplitude", "pulse-width", "bit-serial"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +116,38 @@ class Coding(Protocol):
         """Return the drive in time: what `brute_force` sends."""
         ...
 
+    def waves(self, codes: Float[Tensor, "*shape"]) -> Iterator[tuple[Tensor, float]]:
+        """Return the rows' drives one after another, and how much of a window each lasts."""
+        ...
+
+    def starts(self) -> Float[Tensor, " codes"]:
+        """Return how often a row is driven at every code."""
+        ...
+
+    def stretches(self, codes: Float[Tensor, "*shape"]) -> Float[Tensor, " stretches *shape"]:
+        """Return drives whose sum is x, in a few stretches of time, in which rows act together."""
+        ...
+
+    def together(self, time: float) -> Float[Tensor, "stretches stretches"]:
+        """Return C: rows i and k give Σ_bd C_bd x_ib x_kd of what they would with x_i x_k.
+
+        Args:
+            time: τ of the cells, s.
+        """
+        ...
+
+
+def _together(
+    time: float, schedule: ReadSchedule, count: int, window: float
+) -> Float[Tensor, "stretches stretches"]:
+    """Return covariances of averages over stretches, over the variance of one over the window."""
+    tau = torch.tensor(time, dtype=torch.float64).clamp_min(_SHORTEST * window)
+    step = Step.of(tau, schedule)
+    scale = window_factor(schedule.window / tau) / window_factor(window / tau)
+    lags = [torch.ones_like(tau), *(step.correlation(lag) for lag in range(1, count))]
+    order = torch.arange(count)
+    return torch.stack(lags)[(order[:, None] - order).abs()] * scale.square()
+
 
 def _check(bits: int, window: float, most: int = MOST_BITS) -> None:
     if not 1 <= bits <= most:
@@ -171,6 +208,23 @@ class Amplitude:
             schedule=ReadSchedule(window=self.window / 16, gap=0.0),
         )
 
+    def waves(self, codes: Float[Tensor, "*shape"]) -> Iterator[tuple[Tensor, float]]:
+        """Return x, for the whole window."""
+        yield codes / (2**self.bits - 1), 1.0
+
+    def starts(self) -> Float[Tensor, " codes"]:
+        """Return one for every code but zero."""
+        return _drives(self.bits).sign()
+
+    def stretches(self, codes: Float[Tensor, "*shape"]) -> Float[Tensor, " stretches *shape"]:
+        """Return x in one stretch."""
+        return (codes / (2**self.bits - 1))[None]
+
+    def together(self, time: float) -> Float[Tensor, "stretches stretches"]:
+        """Return one."""
+        del time
+        return torch.ones(1, 1, dtype=torch.float64)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PulseWidth:
@@ -223,6 +277,26 @@ class PulseWidth:
             drive=(code[:, None] > torch.arange(steps)).double() / steps,
             schedule=ReadSchedule(window=self.window / steps, gap=0.0),
         )
+
+    def waves(self, codes: Float[Tensor, "*shape"]) -> Iterator[tuple[Tensor, float]]:
+        """Return which rows are driven in each step of the window."""
+        steps = 2**self.bits - 1
+        for step in range(steps):
+            yield (codes > step).to(codes), 1 / steps
+
+    def starts(self) -> Float[Tensor, " codes"]:
+        """Return one for every code but zero."""
+        return _drives(self.bits).sign()
+
+    def stretches(self, codes: Float[Tensor, "*shape"]) -> Float[Tensor, " stretches *shape"]:
+        """Return a sixteenth of the window each, in which a pulse may end: it then counts less."""
+        filled = codes * (_FILLS / (2**self.bits - 1))
+        return torch.stack([(filled - s).clamp(0, 1) / _FILLS for s in range(_FILLS)])
+
+    def together(self, time: float) -> Float[Tensor, "stretches stretches"]:
+        """Return how averages over sixteenths of the window belong together."""
+        schedule = ReadSchedule(window=self.window / _FILLS, gap=0.0)
+        return _together(time, schedule, _FILLS, self.window)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +379,47 @@ class BitSerial:
             drive=(self.planes(codes) * self.weights[:, None]).T,
             schedule=ReadSchedule(window=self.window, gap=self.gap),
         )
+
+    def waves(self, codes: Float[Tensor, "*shape"]) -> Iterator[tuple[Tensor, float]]:
+        """Return the bits, for a whole window each."""
+        for plane in self.planes(codes):
+            yield plane, 1.0
+
+    def starts(self) -> Float[Tensor, " codes"]:
+        """Return how many bits are set."""
+        return self.work()
+
+    def stretches(self, codes: Float[Tensor, "*shape"]) -> Float[Tensor, " stretches *shape"]:
+        """Return the bits times their weights."""
+        planes = self.planes(codes.detach())
+        return planes * self.weights.to(planes).view(-1, *[1] * codes.ndim)
+
+    def together(self, time: float) -> Float[Tensor, "stretches stretches"]:
+        """Return how averages over slices belong together."""
+        schedule = ReadSchedule(window=self.window, gap=self.gap)
+        return _together(time, schedule, self.bits, self.window)
+
+
+def coding_of(name: CodingName, bits: int, window: float) -> Coding:
+    """Return a coding by name; bit-serial slices follow each other, and their charge adds up.
+
+    Args:
+        name: of the coding.
+        bits: of a code.
+        window: of a read, s; of every slice where there are slices.
+
+    Raises:
+        ValueError: more bits than a coding in time takes.
+    """
+    if name == "amplitude":
+        return Amplitude(bits=bits, window=window)
+    if bits > MOST_BITS:
+        raise ValueError(
+            f"`input_bits` must be at most {MOST_BITS} where `coding` is {name}, but is {bits}; "
+            f"take fewer, or amplitude coding."
+        )
+    made = PulseWidth if name == "pulse-width" else BitSerial
+    return made(bits=bits, window=window)
 
 
 @dataclass(frozen=True)

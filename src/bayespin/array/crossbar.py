@@ -16,13 +16,20 @@ matrix. With wires (`array.wires`) currents of other rows lower the voltage at a
 of a quadratic form that is left a diagonal and one smooth direction serve (`array.effective`):
 
     Var y_j = Σ_i x_i² S'_ij + z Σ_i x_i Q_ij,   z = Σ_i x_i p_i.
+
+Codings in time (`array.coding`) weigh a cell's fluctuation by F_n(k_i) instead of x_i², with a few
+nodes n of its correlation time, and drive rows together stretch by stretch:
+
+    Var y_j = Σ_n Σ_i F_n(k_i) S'_nij + Σ_bd C_bd z_b Σ_i x_id Q_ij.
+
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
 
+from bayespin.array.coding import Amplitude, Coding, coded_variance
 from bayespin.array.effective import effective
 from bayespin.array.tiles import RowTiles, TileGrid, TileMap
 from bayespin.array.wires import Wires
@@ -51,6 +58,8 @@ class ReadPoint:
     wires: Wires | None = None
     typical: Float[Tensor, " rows"] | None = None
     """Mean drive of every row; all alike if not given."""
+    coding: Coding | None = None
+    """Of the inputs, if it is not amplitude."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +83,47 @@ class TiledCells:
     """Q, where there are wires."""
     error_bound: float = 0.0
     """No mean of a cell is off by more, in S, because of how the wires were solved."""
+    coding: Coding | None = None
+    """Of the inputs, if it is not amplitude; then what follows is there."""
+    table: Float[Tensor, "nodes codes"] | None = None
+    """F_n."""
+    nodes: Float[Tensor, "nodes rows outputs"] | None = None
+    """Parts of `variance` by node."""
+    together: Float[Tensor, "stretches stretches"] | None = None
+    """C."""
 
 
 def tile_cells(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint) -> TiledCells:
     """Return programmed cells in units of the layer's output."""
-    scale, tiles = point.scale, grid.rows
     wired = point.wires is not None
-    heat = code_noise(point.read, point.temperature, grounded=wired) * scale
-    if point.wires is not None:
-        return _wired(cells, grid, point, heat)
+    heat = code_noise(point.read, point.temperature, grounded=wired) * point.scale
+    found = (_wired if wired else _unwired)(cells, grid, point, heat)
+    coded = point.coding is not None and not isinstance(point.coding, Amplitude)
+    return _coded(cells, found, point.coding) if coded else found
+
+
+def _coded(cells: ProgrammedCells, tiled: TiledCells, coding: Coding) -> TiledCells:
+    """Return cells under a coding in time.
+
+    A cell's share of a node is that of its own τ; behind wires, C is that of the mean τ.
+    """
+    law, power = coded_variance(cells, coding), cells.deviation.double().square()
+    shares = law.weights / power.clamp_min(torch.finfo(power.dtype).tiny)
+    total = power.sum().clamp_min(torch.finfo(power.dtype).tiny)
+    time = float((tiled.memory.double() * power).sum() / total)
+    return replace(
+        tiled,
+        code_noise=coding.read_noise(tiled.code_noise),
+        coding=coding,
+        table=law.table,
+        nodes=shares.to(tiled.variance) * tiled.variance,
+        together=coding.together(time),
+    )
+
+
+def _unwired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tensor) -> TiledCells:
+    """Return cells that all see their full voltage."""
+    scale, tiles = point.scale, grid.rows
     groups = cells.total_conductance.unflatten(1, (grid.groups, -1)).sum(2)
     load = tiles.lay_out(groups).movedim(2, 0)
     return TiledCells(
@@ -165,6 +206,10 @@ class TileWeights:
     cross: Tensor | None
     pull: Tensor | None
     """b of `held_pull`."""
+    table: Float[Tensor, "nodes codes"] | None = None
+    nodes: Tensor | None = None
+    """Variance by node, one after another, where there is a coding in time."""
+    together: Float[Tensor, "stretches stretches"] | None = None
 
 
 def lay_out(cells: TiledCells, tiling: TileMap, dtype: torch.dtype = torch.float32) -> TileWeights:
@@ -184,6 +229,9 @@ def lay_out(cells: TiledCells, tiling: TileMap, dtype: torch.dtype = torch.float
         profile=laid(cells.profile[:, None]) if wired else None,
         cross=laid(cells.cross) if wired else None,
         pull=laid(held_pull(cells)) if wired else None,
+        table=None if cells.table is None else cells.table.to(dtype),
+        nodes=None if cells.nodes is None else torch.stack([laid(n) for n in cells.nodes]),
+        together=None if cells.together is None else cells.together.to(dtype),
     )
 
 
@@ -222,29 +270,58 @@ def noise_factors(
 
 
 def moments(
-    codes: Float[Tensor, " images *shape"], weights: TileWeights, tiling: TileMap
+    codes: Float[Tensor, " images *shape"],
+    weights: TileWeights,
+    tiling: TileMap,
+    coding: Coding | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of every output of every tile.
 
-    Codes and weights may need gradients.
+    Codes and weights may need gradients; those of bits through the wires' smooth part are left out.
 
     Args:
         codes: DAC codes, whole numbers as floats.
         weights: the layer's cells, laid out by `tiling`.
         tiling: the tiles' linear map.
+        coding: of the inputs, where the weights are made for one in time.
     """
     drive = drive_of(codes, weights)
     mean = tiling.apply(drive, weights.mean)
-    pull = None
-    if weights.profile is not None and weights.cross is not None:
-        pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
-    kept = mean.requires_grad  # a gradient needs the drive again
-    square = drive.square() if kept else drive.square_()
-    variance = tiling.apply(square, weights.variance)
-    variance = variance if pull is None else variance.add_(pull)
+    if coding is not None and weights.nodes is not None:
+        variance = _coded_variance(codes, weights, tiling, coding)
+    else:
+        variance = _variance(drive, weights, tiling, kept=mean.requires_grad)
     heat = _heat(codes, weights, tiling)
     variance = variance if heat is None else variance.addcmul_(*heat)
     return mean, variance.clamp_min_(_floor(variance)).sqrt_()
+
+
+def _variance(drive: Tensor, weights: TileWeights, tiling: TileMap, *, kept: bool) -> Tensor:
+    """Return the fluctuations under amplitudes; the drive is overwritten if it is not `kept`."""
+    pull = None
+    if weights.profile is not None and weights.cross is not None:
+        pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
+    square = drive.square() if kept else drive.square_()  # a gradient needs the drive again
+    variance = tiling.apply(square, weights.variance)
+    return variance if pull is None else variance.add_(pull)
+
+
+def _coded_variance(codes: Tensor, weights: TileWeights, tiling: TileMap, coding: Coding) -> Tensor:
+    """Return the fluctuations under a coding in time."""
+    assert weights.table is not None
+    assert weights.nodes is not None
+    parts = zip(weights.table, weights.nodes, strict=True)
+    variance = sum(tiling.apply(_entries(table, codes), node) for table, node in parts)
+    assert isinstance(variance, Tensor)
+    if weights.profile is None or weights.cross is None:
+        return variance
+    assert weights.together is not None
+    drives = coding.stretches(codes)
+    z = torch.stack([tiling.apply(drive, weights.profile) for drive in drives])
+    for drive, shares in zip(drives, weights.together, strict=True):
+        total = torch.tensordot(shares, z, 1)
+        variance = variance + total * tiling.apply(drive, weights.cross)
+    return variance
 
 
 def read_noise(
@@ -289,15 +366,20 @@ def _heat(codes: Tensor, weights: TileWeights, tiling: TileMap) -> tuple[Tensor,
     columns = weights.noise_columns
     if not bool(columns.any()):
         return None
+    heat = tiling.apply(_entries(weights.code_noise, codes), weights.noise_rows)
+    return heat, columns.view(len(columns), 1, -1, *[1] * (heat.ndim - 3))
+
+
+def _entries(table: Float[Tensor, " codes"], codes: Tensor) -> Tensor:
+    """Return a table's value at every code, with its slope where gradients are wanted."""
     # Four times as fast as indexing by a tensor.
     places = codes.detach().flatten().int()
-    table = weights.code_noise.index_select(0, places).view(codes.shape)
+    found = table.index_select(0, places).view(codes.shape)
     if codes.requires_grad:
-        slope = weights.code_noise.diff(append=weights.code_noise[-1:])
+        slope = table.diff(append=table[-1:])
         rise = slope.index_select(0, places).view(codes.shape)
-        table = table + rise * (codes - codes.detach())
-    heat = tiling.apply(table, weights.noise_rows)
-    return heat, columns.view(len(columns), 1, -1, *[1] * (heat.ndim - 3))
+        found = found + rise * (codes - codes.detach())
+    return found
 
 
 def matrix_moments(
@@ -305,7 +387,7 @@ def matrix_moments(
 ) -> tuple[Float[Tensor, "tiles images outputs"], Float[Tensor, "tiles images outputs"]]:
     """Return `moments` of codes that meet the rows one to one, in the cells' own precision."""
     weights = lay_out(cells, cells.tiles, cells.mean.dtype)
-    return moments(codes.to(cells.mean.dtype), weights, cells.tiles)
+    return moments(codes.to(cells.mean.dtype), weights, cells.tiles, cells.coding)
 
 
 def brute_force(

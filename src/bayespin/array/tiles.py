@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 
+from bayespin.array.coding import CodingName
 from bayespin.array.converter_errors import AdcErrors
 from bayespin.array.wires import Wires
 from bayespin.events import TileShape
@@ -50,6 +51,8 @@ class ArrayLayout:
     """Resistances around the cells; without them every cell sees its full voltage."""
     adc_errors: AdcErrors | None = None
     """Of the column converters as they are made; without them they are ideal."""
+    coding: CodingName = "amplitude"
+    """How a row's drive carries its code in time."""
 
     def __post_init__(self) -> None:
         for name in ("rows", "outputs", "outputs_per_adc"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from bayespin.array.coding import coding_of
 from bayespin.array.hold import Hold
 from bayespin.array.ranges import LayerRanges, RangeRule
 from bayespin.array.tiles import ArrayLayout, RowTiles
@@ -38,7 +39,11 @@ from bayespin.shapes import Float, Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Accelerator:
-    """A chip: cell, tile layout, and the preset they come from."""
+    """A chip: cell, tile layout, and the preset they come from.
+
+    Raises:
+        ValueError: more input bits than the layout's coding takes.
+    """
 
     cell: GaussianCell
     layout: ArrayLayout
@@ -47,6 +52,10 @@ class Accelerator:
     components: str = "28nm"
     hold: Hold | None = None
     """What holds a draw of the cells over many reads; without it, `frozen` is refused."""
+
+    def __post_init__(self) -> None:
+        read = self.cell.read
+        coding_of(self.layout.coding, read.input_bits, read.window)  # refuses what cannot be
 
     @classmethod
     def from_preset(cls, name: str = "easyplane-50nm") -> "Accelerator":
@@ -278,7 +287,8 @@ class Deployment:
         )
 
     def _schedule(self, hold: Hold | None) -> Schedule:
-        window = self.chip.cell.read.window
+        read, coding = self.chip.cell.read, self.chip.layout.coding
+        window = coding_of(coding, read.input_bits, read.window).duration
         return Schedule(
             read_window=window,
             # A held draw needs no wait: the chain of the read alone sets the pace.

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
+
+from bayespin.array.coding import Amplitude, Coding, coding_of
 from bayespin.array.converter import Adc
 from bayespin.array.converter_errors import MadeAdcs, shared_converters
 from bayespin.array.crossbar import ReadPoint, code_noise
@@ -82,7 +85,8 @@ class Placement:
         mean, sigma = (w.detach().double() * over for w in (self.layer.mean, self.layer.sigma()))
         wired = point.wires is not None
         heat = code_noise(self.cell.read, point.temperature, grounded=wired)
-        mapping = choose(self.name, mean, sigma, self.cell, input_statistics(x.abs(), heat))
+        mapping, wider = self._mapping(mean, sigma, x.abs(), heat, devices)
+        sigma = sigma * wider
         point = self._point((drives / mapping.input_scale).clamp_max(1))
         power = (drives / mapping.input_scale).clamp_max(1).square().mean(0).double()
         wanted = wanted_cells(mean, sigma, mapping)
@@ -109,6 +113,27 @@ class Placement:
             adcs=self._adcs(key.child("converters", self.name)),
         )
         return HardwareLayer(self.layer.product, self.layer.bias, cells, spec), written
+
+    def _mapping(
+        self, mean: Tensor, sigma: Tensor, x: Tensor, heat: Tensor, devices: Devices
+    ) -> tuple[LayerMapping, float]:
+        """Return the mapping, and by how much σ of the cells must be wider for their coding.
+
+        √(Σ x² / Σ F(x)) over the inputs: then a layer's outputs have the variance that was trained
+        with amplitudes, on average.
+        """
+        read = self.cell.read
+        coding = coding_of(self.layout.coding, read.input_bits, read.window)
+        inputs = input_statistics(x, coding.read_noise(heat), heat[-1])
+        mapping = choose(self.name, mean, sigma, self.cell, inputs)
+        if isinstance(coding, Amplitude):
+            return mapping, 1.0
+        quiet = devices == "ideal"  # cells without memory
+        time = 0.0 if quiet else self.cell.sampling_period() / read.sampling_period_factor
+        for _ in range(2):  # the scale of the inputs depends on the spread, and the reverse
+            wider = _widening(coding, time, x / mapping.input_scale)
+            mapping = choose(self.name, mean, sigma * wider, self.cell, inputs)
+        return mapping, wider
 
     def _adcs(self, key: Key) -> MadeAdcs | None:
         """Return this chip's converters; outputs of the same converter share its curve."""
@@ -145,3 +170,10 @@ class Placement:
             hold=hold,
             typical=point.typical,
         )
+
+
+def _widening(coding: Coding, time: float, drive: Tensor) -> float:
+    fluctuation = coding.fluctuation(torch.tensor(time, dtype=torch.float64))
+    codes = (drive.clamp_max(1) * (len(fluctuation) - 1)).round().long().flatten()
+    power = (codes.double() / (len(fluctuation) - 1)).square().mean()
+    return float((power / fluctuation[codes].mean().clamp_min(1e-30)).sqrt())

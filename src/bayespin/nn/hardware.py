@@ -7,6 +7,7 @@ import torch
 from safetensors import torch as safetensors
 
 from bayespin.array import crossbar
+from bayespin.array.coding import Amplitude, Coding, coding_of
 from bayespin.array.converter import Adc, Dac
 from bayespin.array.converter_errors import MadeAdcs
 from bayespin.array.crossbar import ReadPoint, TileWeights
@@ -49,6 +50,11 @@ class HardwareSpec:
     """Mean drive of every row, around which wires leave the variance exact."""
 
     @property
+    def coding(self) -> Coding:
+        """How the rows' drives carry their codes in time."""
+        return coding_of(self.layout.coding, self.cell.read.input_bits, self.cell.read.window)
+
+    @property
     def point(self) -> ReadPoint:
         """How the layer's cells are read."""
         return ReadPoint(
@@ -57,6 +63,7 @@ class HardwareSpec:
             scale=self.weight_max * self.input_scale / self.cell.full_scale,
             wires=self.layout.wires,
             typical=self.typical,
+            coding=self.coding,
         )
 
 
@@ -79,6 +86,9 @@ class HardwareLayer(RandomLayer):
     profile: Tensor | None
     cross: Tensor | None
     pull: Tensor | None
+    table: Tensor | None
+    nodes: Tensor | None
+    together: Tensor | None
     adc_range: Tensor
     bias: Tensor
     load: Tensor
@@ -92,6 +102,7 @@ class HardwareLayer(RandomLayer):
         super().__init__()
         self.product, self.spec = product, spec
         read = spec.cell.read
+        self.coding = spec.coding
         self.dac = Dac(bits=read.input_bits, full_scale=spec.input_scale)
         self.adc = Adc(bits=read.adc_bits)
         self.tiling = Tiling(product, spec.layout)
@@ -129,7 +140,7 @@ class HardwareLayer(RandomLayer):
         return mean - below, torch.hypot(deviation, more)
 
     def _one_polarity(self, x: Tensor) -> Moments:
-        return crossbar.moments(self._codes(x), self._weights(), self.tiling)
+        return crossbar.moments(self._codes(x), self._weights(), self.tiling, self.coding)
 
     def _codes(self, x: Tensor) -> Tensor:
         return self.dac.straight_through(x) if x.requires_grad else self.dac.codes(x)
@@ -207,7 +218,16 @@ class HardwareLayer(RandomLayer):
         return read
 
     def parts(self, x: Tensor) -> ReadParts:
-        """Return what reads of x consist of, position by position."""
+        """Return what reads of x consist of, position by position.
+
+        Raises:
+            ValueError: a coding in time, whose reads this law does not know.
+        """
+        if not isinstance(self.coding, Amplitude):
+            raise ValueError(
+                f"Sampling must be `per_read` or `frozen` where `coding` is "
+                f"{self.spec.layout.coding}; `correlated` is for amplitude coding."
+            )
         codes = self._codes(x.abs() if self.spec.signed else x)
         drives = self.product.unrolled(codes) * x.new_tensor(1 / self.dac.steps)
         tokens = isinstance(self.product, Dense) and x.ndim > 2
@@ -324,9 +344,10 @@ class HardwareLayer(RandomLayer):
         positions, outputs = self.product.positions(y), self.product.outputs
         codes = self.dac.codes(x.detach().abs() if spec.signed else x.detach()).double()
         reads, polarities = positions * grid.rows.tiles, 2 if spec.signed else 1
-        energy, driven = self._drivers(codes / self.dac.steps)
+        windows = polarities * self.coding.slices
+        energy, driven = self._drivers(codes)
         events = Events(
-            tile_reads=positions * len(grid.shapes) * polarities,
+            tile_reads=positions * len(grid.shapes) * windows,
             row_drives=driven / len(x),
             integrations=reads * outputs,
             conversions=reads * outputs,
@@ -334,24 +355,25 @@ class HardwareLayer(RandomLayer):
             activations=positions * outputs,
             buffer_bits_read=positions * self.product.fresh_inputs * read.input_bits,
             buffer_bits_written=y[0].numel() * read.input_bits,
-            cell_reads=positions * self.product.rows * outputs * polarities,
+            cell_reads=positions * self.product.rows * outputs * windows,
             array_energy=energy / len(x),
         )
         return LayerActivity(
             name=name, tiles=self.tiles, positions=positions * polarities, events=events
         )
 
-    def _drivers(self, drive: Tensor) -> tuple[float, float]:
-        """Return what all reads of drives take from the drivers, in J, and how many they drive."""
+    def _drivers(self, codes: Tensor) -> tuple[float, float]:
+        """Return what all reads of codes take from the drivers, in J, and how many they drive."""
         grid, layout, groups = self.tiling.grid, self.spec.layout, self.product.groups
-        rows = self.product.unrolled(drive).flatten(0, 1).unflatten(1, (groups, -1))
-        energy, driven = 0.0, 0.0
-        for group, load in enumerate(self.load):
-            x = grid.rows.split(rows[:, group])
-            energy += crossbar.read_energy(
-                torch.einsum("rti,rtj->tij", x, x), load, self.spec.cell.read
-            )
-            driven += float((x > 0).sum())
+        rows = self.product.unrolled(codes).flatten(0, 1).unflatten(1, (groups, -1))
+        energy, starts = 0.0, self.coding.starts().to(rows)
+        for drive, lasts in self.coding.waves(rows):
+            for group, load in enumerate(self.load):
+                x = grid.rows.split(drive[:, group])
+                energy += lasts * crossbar.read_energy(
+                    torch.einsum("rti,rtj->tij", x, x), load, self.spec.cell.read
+                )
+        driven = float(starts[rows.long()].sum())
         ends = 2 if layout.wires is not None and layout.wires.both_sides else 1
         return energy, driven * len(grid.columns) / groups * ends
 

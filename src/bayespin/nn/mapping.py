@@ -65,13 +65,17 @@ class LayerMapping:
         return self.below_floor + self.above_cap
 
 
-def input_statistics(x: Tensor, code_noise: Float[Tensor, " codes"]) -> list[InputStatistics]:
+def input_statistics(
+    x: Tensor, code_noise: Float[Tensor, " codes"], full: Float[Tensor, ""] | None = None
+) -> list[InputStatistics]:
     """Return statistics of calibration inputs for several input scales: quantiles and maximum.
 
     Args:
         x: the layer's inputs, not negative.
         code_noise: h of every DAC code.
+        full: h(1) of a whole window at the full voltage; the last of `code_noise` if not given.
     """
+    most = code_noise[-1] if full is None else full
     values = x.flatten().double()
     stride = max(1, len(values) // 200_000)  # enough for quantiles of 0.1 %
     values = values[::stride]
@@ -87,7 +91,7 @@ def input_statistics(x: Tensor, code_noise: Float[Tensor, " codes"]) -> list[Inp
             InputStatistics(
                 scale=scale,
                 clipping=float((values / scale - drive).square().mean()) / power,
-                noise=float(heat / code_noise[-1]) / power,
+                noise=float(heat / most) / power,
             )
         )
     return found

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
+from bayespin.array.coding import CodingName
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import GaussianCell, held_sigma
 from bayespin.chip.accelerator import Accelerator
@@ -146,6 +147,8 @@ class Hardware:
     """Outputs that share one converter."""
     input_bits: int | None = None
     """Of the row drivers."""
+    coding: CodingName | None = None
+    """How a row's drive carries its code in time."""
     adc_bits: int | None = None
     """Of the column converters."""
     read_voltage: Annotated[float | None, Unit("V")] = None
@@ -193,7 +196,7 @@ class Hardware:
         read = {"voltage": self.read_voltage, "window": self.read_window,
                 "input_bits": self.input_bits, "adc_bits": self.adc_bits}  # fmt: skip
         layout = {"rows": self.rows, "outputs": self.outputs,
-                  "outputs_per_adc": self.outputs_per_adc}  # fmt: skip
+                  "outputs_per_adc": self.outputs_per_adc, "coding": self.coding}  # fmt: skip
         if self.pillar_diameter is not None:
             law = presets.junction(self.preset)  # a table holds for the disk it was made with
             pillar = replace(law, layer=replace(law.layer, diameter=self.pillar_diameter))

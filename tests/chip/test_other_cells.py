@@ -156,4 +156,4 @@ def test_another_chip_or_network_or_file_is_refused(tmp_path, deployed):
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(2)}, tmp_path / "other")
-    assert "must hold a deployment of format 2" in refusal(tmp_path / "other", CHIP, network)
+    assert "must hold a deployment of format 3" in refusal(tmp_path / "other", CHIP, network)

@@ -7,10 +7,13 @@ import torch
 
 from bayespin.array.ranges import RangeRule
 from bayespin.chip.accelerator import Accelerator
+from bayespin.chip.storage import load_deployment, save_deployment
 from bayespin.network.models import Network
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Dense
+from bayespin.report.tables import mapping_lines
 from bayespin.rng import Key, KeyedNoise
+from bayespin.study import results
 
 KEY = Key.root(21)
 PRESET = Accelerator.from_preset()
@@ -52,6 +55,33 @@ def test_ranges_that_clip_too_much_are_refused_by_name():
     images = torch.cat([0.05 * IMAGES[:360], 20 * IMAGES[360:]])
     with pytest.raises(ValueError, match=r"layer `only` must clip at most 0.01 of its outputs"):
         deployed(RangeRule(source="moments", clipped_share=0.05, limit=0.01), images)
+
+
+def test_a_file_keeps_what_ranges_are_and_results_tell_it(tmp_path):
+    twin, path = deployed(), tmp_path / "chip.safetensors"
+    save_deployment(path, twin)
+    again = load_deployment(path, CHIP, twin.network.with_stages(
+        {"only": MeanFieldLayer(Dense(60, 8), KEY.child("other"))}))  # fmt: skip
+    for kept, made in zip(
+        (again.ranges["only"].data, again.ranges["only"].moments),
+        (twin.ranges["only"].data, twin.ranges["only"].moments),
+        strict=True,
+    ):
+        torch.testing.assert_close(kept.full_range.double(), made.full_range.double())
+        torch.testing.assert_close(kept.steps_per_sigma.double(), made.steps_per_sigma.double())
+        assert (kept.expected_share, kept.observed_share) == (
+            made.expected_share,
+            made.observed_share,
+        )
+    assert again.ranges["only"].rule == RangeRule()
+    (told,) = results.mapping(again)
+    assert told["adc_range_from_moments"] == pytest.approx(
+        float(twin.ranges["only"].moments.full_range.max()), rel=1e-6
+    )
+    assert told["adc_clipped_expected"] == twin.ranges["only"].data.expected_share
+    assert 1 < told["adc_steps_per_sigma"] < 127
+    (line,) = mapping_lines([told])
+    assert any(text.startswith("moments: ") for cell in line.cells for text in cell.below)
 
 
 def test_a_warmer_chip_keeps_what_its_ranges_are():

@@ -163,7 +163,7 @@ class Deployment:
 
     @property
     def ranges(self) -> dict[str, LayerRanges]:
-        """Ranges of each layer's converters, from data and from moments; none from a file."""
+        """Ranges of each layer's converters, from data and from moments."""
         stages = self.network.stages
         found = {name: getattr(stages[name], "ranges", None) for name in self.layers}
         return {name: ranges for name, ranges in found.items() if ranges is not None}

@@ -14,6 +14,7 @@ import torch
 
 from bayespin.array.converter import Adc
 from bayespin.array.converter_errors import MadeAdcs
+from bayespin.array.ranges import LayerRanges, RangeReport, RangeRule
 from bayespin.cell.interface import ProgrammingReport, Residual, Use
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.chip.placement import WrittenLayer
@@ -26,7 +27,7 @@ from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.numerics.tensor_file import read_tensors, write_tensors
 from bayespin.shapes import Tensor
 
-_FORMAT = 2
+_FORMAT = 3
 _ADCS = ("offset", "thresholds", "converter")
 _REMEDY = "deploy the network anew"
 _PLAIN = ("pulses", "energy", "endurance_used", "cells")
@@ -59,6 +60,7 @@ def save_deployment(path: Path, deployment: Deployment) -> None:
             "clipped_share": stage.clipped_share,
             "positions": stage.positions,
             "signed": stage.spec.signed,
+            "ranges": _plain_ranges(stage.ranges),
             "report": _plain_report(name, written.report, tensors),
         }
     content = {
@@ -140,6 +142,7 @@ def _assembled(
         layer.adc_range.copy_(own["adc_range"])
         layer.clipped_share = found[name]["clipped_share"]
         layer.positions = found[name]["positions"]
+        layer.ranges = _ranges(found[name]["ranges"])
         stages[name] = layer
     return Deployment(
         chip=chip,
@@ -147,6 +150,36 @@ def _assembled(
         layers=deployment.layers,
         devices=deployment.devices,
         use=use,
+    )
+
+
+def _plain_ranges(ranges: LayerRanges | None) -> dict[str, Any] | None:
+    if ranges is None:
+        return None
+
+    def plain(report: RangeReport) -> dict[str, Any]:
+        numbers = vars(report).items()
+        return {n: v.double().tolist() if isinstance(v, Tensor) else v for n, v in numbers}
+
+    told = {"data": plain(ranges.data), "moments": plain(ranges.moments)}
+    return told | {"rule": asdict(ranges.rule)}
+
+
+def _ranges(found: dict[str, Any] | None) -> LayerRanges | None:
+    if found is None:
+        return None
+
+    def report(numbers: dict[str, Any]) -> RangeReport:
+        of_tiles = ("full_range", "steps_per_sigma")
+        tensors: dict[str, Any] = {
+            n: torch.tensor(numbers[n]) for n in of_tiles if numbers[n] is not None
+        }
+        return RangeReport(**numbers | tensors)
+
+    return LayerRanges(
+        rule=RangeRule(**found["rule"]),
+        data=report(found["data"]),
+        moments=report(found["moments"]),
     )
 
 

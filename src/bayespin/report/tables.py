@@ -1,6 +1,6 @@
 """Tables of the page as cells of text: a main line, and below it what to compare it with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,12 +94,23 @@ def mapping_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:
             Cell(column="below floor", value=count(entry.get("below_floor"))),
             Cell(column="above cap", value=count(entry.get("above_cap"))),
             Cell(column="μ clipped", value=count(entry.get("clipped"))),
-            Cell(column="ADC range", value=figures(entry.get("adc_range"))),
-            Cell(column="ADC clipped", value=percent(entry.get("adc_clipped"), 3)),
-        )
+            Cell(column="ADC range", value=figures(entry.get("adc_range")),
+                 below=_told(entry, "adc_range_from_moments", "moments: {}", figures)),
+            Cell(column="ADC clipped", value=percent(entry.get("adc_clipped"), 3),
+                 below=_told(entry, "adc_clipped_expected", "expected: {}",
+                             lambda share: percent(share, 3))),
+            Cell(column="ADC steps a σ", value=figures(entry.get("adc_steps_per_sigma"))),
+        )  # fmt: skip
         detail = f"{count(entry.get('inputs'))} × {count(entry.get('outputs'))}"
         lines.append(Line(name=str(entry.get("layer")), role="", detail=detail, cells=cells))
     return lines
+
+
+def _told(
+    entry: Mapping[str, Any], name: str, words: str, written: Callable[[float], str]
+) -> tuple[str, ...]:
+    number = known(entry.get(name))
+    return () if number is None else (words.format(written(number)),)
 
 
 def programming_lines(entries: Sequence[Mapping[str, Any]]) -> list[Line]:

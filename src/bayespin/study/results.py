@@ -155,6 +155,19 @@ def bill(found: Bill) -> dict[str, Any]:
     }
 
 
+def _ranges(layer: HardwareLayer) -> dict[str, float | None]:
+    """Return what a closed form says about a layer's ranges, where it was asked."""
+    if layer.ranges is None:
+        return {}
+    used, moments = layer.ranges.used, layer.ranges.moments
+    steps = used.steps_per_sigma
+    return {
+        "adc_range_from_moments": float(moments.full_range.max()),
+        "adc_clipped_expected": used.expected_share,
+        "adc_steps_per_sigma": None if steps is None else float(steps.mean()),
+    }
+
+
 def mapping(deployment: Deployment) -> list[dict[str, Any]]:
     """Return how each layer is mapped, as plain values."""
     rows = []
@@ -180,6 +193,7 @@ def mapping(deployment: Deployment) -> list[dict[str, Any]]:
                 "outside_window": found.outside_window,
                 "adc_range": float(layer.adc_range.max()),
                 "adc_clipped": layer.clipped_share,
+                **_ranges(layer),
             }
         )
     return rows

@@ -6,7 +6,14 @@ P+, P− (the spread); each pair is read differentially, the pillar pair with an
     w / w_max = [ (G+ − G−) + g (P+ − P−) ] / G_full,    G_full = usable range of a track junction
 
 The means of P+ and P− cancel, their independent fluctuations add: the weight's relative
-spread is g √2 σ_P / G_full. Sources: Liu et al., 10.3389/fnano.2022.1021943; physics.md §2, §9.
+spread is g √2 σ_P / G_full.
+
+A reference may stand in for one junction of a pair (`CellLayout`). A quiet one of the pillars' mean
+in place of P− leaves one gate to set and g σ_P / G_full; what P+ is off the reference is made good
+by the tracks. A track at mid-scale in place of G− leaves one wall to move, and half of the range:
+G_full is halved. Every output has references of its own, so their noise is not shared.
+
+Sources: Liu et al., 10.3389/fnano.2022.1021943; physics.md §2, §9.
 """
 
 from collections.abc import Mapping
@@ -48,19 +55,27 @@ class CellLayout:
     """How four junctions make a weight.
 
     Raises:
-        ValueError: a gain that is not positive, or a polarity other than −1 and 1.
+        ValueError: a gain that is not positive, a polarity other than −1 and 1, or a number of
+            pillars or tracks other than 1 and 2.
     """
 
     column_gains: tuple[float, ...]
     """Integrator gains of the pillar pair that a layer may choose from."""
     pillar_polarity: int
     """Sign of the read voltage on a pillar: +1 raises its anisotropy, −1 lowers it."""
+    pillars: int = 2
+    """Stochastic junctions; with 1 the other column of the pair holds a quiet reference."""
+    tracks: int = 2
+    """Tracks that are written; with 1 the other stands at mid-scale for good."""
 
     def __post_init__(self) -> None:
         if not self.column_gains or not all(g > 0 for g in self.column_gains):
             raise ValueError(f"`column_gains` must be positive, but are {self.column_gains}.")
         if self.pillar_polarity not in (-1, 1):
             raise ValueError(f"`pillar_polarity` must be -1 or 1, but is {self.pillar_polarity}.")
+        for name in ("pillars", "tracks"):
+            if getattr(self, name) not in (1, 2):
+                raise ValueError(f"`{name}` must be 1 or 2, but is {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +133,12 @@ class BitCell:
     def full_scale(self) -> float:
         """G_full in siemens: the conductance difference that stands for w_max."""
         low, high = self.track_window
-        return high - low
+        return (high - low) / self._swing
+
+    @property
+    def _swing(self) -> float:
+        """Range of a track over G_full."""
+        return 2.0 / self.cell.tracks
 
     def _read_point(self, temperature: float | None = None) -> ReadPoint:
         """Return how a pillar is read at full drive, in use unless a temperature is given."""
@@ -129,11 +149,12 @@ class BitCell:
     def sigma_levels(self, gain: float, temperature: float) -> Float[Tensor, " levels"]:
         """Return σ_w / w_max of every pillar level after the read window, from level 0 upwards.
 
-        σ_w / w_max = g √2 σ_P(level, T) / G_full, σ_P = G0 P² s_T of a pillar read at full drive.
+        σ_w / w_max = g √n σ_P(level, T) / G_full with n pillars, σ_P = G0 P² s_T of a pillar read
+        at full drive.
         """
         point = self._read_point(temperature)
         spread = self.pillar.fluctuation(self.pillar.level_settings(), point).deviation
-        return gain * 2**0.5 / self.full_scale * spread
+        return gain * self.cell.pillars**0.5 / self.full_scale * spread
 
     def _noise(self, conductance: float, temperature: float) -> float:
         """Return Johnson and shot noise of a conductance (S) at full input, over w_max."""
@@ -188,7 +209,9 @@ class BitCell:
             levels=((levels - levels[0]) / (levels[-1] - levels[0])).float(),
             gate=self.pillar.gate,
             track=self.track,
-            track_low=low / (high - low),
+            track_low=low / self.full_scale,
+            swing=self._swing,
+            layout=(self.cell.pillars, self.cell.tracks),
             variation=self.variation,
             rules=self.programming,
             gain=gain,
@@ -221,7 +244,7 @@ class BitCell:
     def _program(self, wanted: WantedCells, gain: float, key: Key, workers: int) -> Programmed:
         levels = self.sigma_levels(gain, self.environment.programming_temperature)
         chosen = sigma_level(wanted.sigma, levels, wanted.read_noise)
-        spread = (levels / (gain * 2**0.5))[chosen]
+        spread = (levels / (gain * self.cell.pillars**0.5))[chosen]
         bench, cost = self.bench(gain), self._read_cost()
         targets = ledger.Targets.of(wanted, spread)
         written = programming.write(targets.mean, targets.spread, bench, key, workers)

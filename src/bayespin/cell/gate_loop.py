@@ -72,6 +72,18 @@ def chi_factor(draw: Float[Tensor, "*cells"], reads: int) -> Float[Tensor, "*cel
     return (1 - spread + draw * spread**0.5).clamp_min(1e-3).pow(1.5)
 
 
+def reference(cells: int, coordinate: float) -> SetSpreads:
+    """Return quiet junctions in place of pillars: they fluctuate not, and nothing is set."""
+    none = torch.zeros(cells, dtype=torch.int16)
+    return SetSpreads(
+        coordinate=torch.full((cells,), coordinate),
+        measured=torch.zeros(cells),
+        pulses=none,
+        verifications=none,
+        outcome=torch.full((cells,), VERIFIED, dtype=torch.int8),
+    )
+
+
 def set_spreads(
     target: Float[Tensor, " cells"],
     pillar: OnePillar,

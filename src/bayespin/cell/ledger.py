@@ -85,35 +85,35 @@ def errors(
 ) -> tuple[Float[Tensor, " cells"], Float[Tensor, " cells"]]:
     """Return errors of the mean over w_max, and relative errors of the spread.
 
-    Both as devices truly are, fresh, at the programming temperature. A spread is that of both
+    Both as devices truly are, fresh, at the programming temperature. A spread is that of all
     pillars with the noise of reading them: what the loop saw, free of its own uncertainty.
     """
-    devices = written.devices
-    mean, deviation = bench.curves.law(written.coordinate, devices.stray_field)
-    pillars, spreads = devices.pillar_scale * mean, devices.pillar_scale * deviation
+    pillars, spreads = bench.pillars(written.devices, written.coordinate, bench.curves)
     tracks = tracks_of(written, written.notch, bench)
     held = tracks[0] - tracks[1] + bench.gain * (pillars[0] - pillars[1])
-    noise = 2 * bench.pillar_noise**2
+    count = bench.layout[0]
+    noise = count * bench.pillar_noise**2
     found = (spreads.square().sum(0) + noise).sqrt()
-    return held - targets.mean, found / (2 * targets.spread.square() + noise).sqrt() - 1
+    return held - targets.mean, found / (count * targets.spread.square() + noise).sqrt() - 1
 
 
 def report(written: Written, targets: Targets, bench: Bench, cost: ReadCost) -> ProgrammingReport:
     """Return the report of a programmed layer."""
     mean, sigma = errors(written, targets, bench)
-    notches = written.notch.flatten().long()
+    pillars, tracks = bench.layout  # references are neither written nor counted
+    notches, gates = written.notch[:tracks].flatten().long(), written.gate_pulses[:pillars]
     return ProgrammingReport(
         cells=len(targets.mean),
         mean=_residual(mean[targets.mean.abs() <= 1], written.wall_outcome, wall_loop.REASONS),
-        sigma=_residual(sigma, written.gate_outcome, gate_loop.REASONS),
+        sigma=_residual(sigma, written.gate_outcome[:pillars], gate_loop.REASONS),
         pulses={
             "pillars": _total(written.gate_pulses),
             "tracks": _total(written.wall_pulses),
         },
         energy=energies(written, bench, cost),
-        endurance_used={"pillars": _used(written.gate_pulses, bench.gate.endurance)},
+        endurance_used={"pillars": _used(gates, bench.gate.endurance)},
         levels={
-            "pillars": _nearest(written.coordinate, bench.levels),
+            "pillars": _nearest(written.coordinate[:pillars], bench.levels),
             "tracks": torch.bincount(notches, minlength=bench.track.levels),
         },
         row_time=row_times(written, bench, cost, targets.outputs),

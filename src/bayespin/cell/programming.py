@@ -14,14 +14,16 @@ import torch
 from bayespin.cell import gate_loop, wall_loop
 from bayespin.cell.curves import DeviceCurves
 from bayespin.cell.gate_loop import GateRules, OnePillar, SetSpreads
-from bayespin.cell.variation import CellDevices, Variation
+from bayespin.cell.variation import CellDevices, Variation, with_reference_track
 from bayespin.cell.wall_loop import InCircuit, SetWalls, WallRules
 from bayespin.device.domain_wall_mtj import DomainWallMtj
 from bayespin.device.stochastic import Gate
 from bayespin.numerics.parallel import in_order
-from bayespin.rng import Key, KeyedNoise
+from bayespin.rng import Key, KeyedNoise, Noise
 from bayespin.shapes import Float, Int, Tensor
 
+MIDDLE = 0.5
+"""Coordinate whose mean conductance a reference pillar has."""
 BLOCK = 2**16
 """Cells that share a key: results depend on nothing else of how the work is split."""
 
@@ -71,6 +73,10 @@ class Bench:
     track: DomainWallMtj
     track_low: float
     """Conductance of a track at its lowest level."""
+    swing: float
+    """How much more a track has at its highest."""
+    layout: tuple[int, int]
+    """Stochastic pillars and written tracks of a cell: 2, or 1 and a reference."""
     variation: Variation
     rules: Programming
     gain: float
@@ -78,6 +84,22 @@ class Bench:
     """Read noise of one pillar alone."""
     read_noise: float
     """Read noise of a mid-scale cell, tracks and amplified pillars."""
+
+    def pillars(
+        self, devices: CellDevices, coordinate: Float[Tensor, "pair cells"], curves: DeviceCurves
+    ) -> tuple[Float[Tensor, "pair cells"], Float[Tensor, "pair cells"]]:
+        """Return means and spreads of P+ and P−; a reference is quiet, and feels no field.
+
+        Args:
+            devices: of the cells.
+            coordinate: where their gates stand.
+            curves: of a nominal pillar.
+        """
+        mean, deviation = curves.law(coordinate, devices.stray_field)
+        if self.layout[0] == 1:
+            middle = torch.full_like(mean[1], MIDDLE)
+            mean[1], deviation[1] = curves.law(middle, torch.zeros_like(middle))[0], 0.0
+        return devices.pillar_scale * mean, devices.pillar_scale * deviation
 
     @property
     def gate_rules(self) -> GateRules:
@@ -96,6 +118,8 @@ class Bench:
         return WallRules(
             levels=self.track.levels,
             low=self.track_low,
+            swing=self.swing,
+            written=self.layout[1],
             missed=missed,
             double=double,
             cycle_spread=self.track.cycle_spread,
@@ -157,25 +181,34 @@ def _block(mean: Tensor, spread: Tensor, bench: Bench, key: Key) -> Written:
     """Return one block: devices, then P+, P− and the tracks, each from its own stream."""
     noise = {name: KeyedNoise.from_key(key.child(name)) for name in ("devices", "gates", "walls")}
     devices = CellDevices.draw(len(mean), bench.variation, bench.track, noise["devices"])
+    if bench.layout[1] == 1:
+        devices = with_reference_track(devices)
     target, rules = spread.float(), bench.gate_rules
     plus = gate_loop.set_spreads(
         target, _pillar(devices, 0), bench.curves, bench.gate, rules, noise["gates"]
     )
-    rest = (2 * target.square() - plus.measured.square()).clamp_min(0).sqrt()
-    least, most = bench.curves.deviation[len(bench.curves.deviation) // 2, [0, -1]]
-    minus = gate_loop.set_spreads(
-        torch.where(plus.outcome == gate_loop.VERIFIED, target, rest.clamp(least, most)),
-        _pillar(devices, 1), bench.curves, bench.gate, rules, noise["gates"],
-    )  # fmt: skip
+    minus = _other(plus, target, devices, bench, noise["gates"])
     state = torch.stack([plus.coordinate, minus.coordinate])
-    law = bench.curves.law(state, devices.stray_field)
-    pillars = devices.pillar_scale * law[0]
-    deviations = devices.pillar_scale * law[1]
+    pillars, deviations = bench.pillars(devices, state, bench.curves)
     blur = (bench.gain * deviations).square().sum(0) + bench.read_noise**2
     needed = mean.float() - bench.gain * (pillars[0] - pillars[1])
     circuit = InCircuit(needed=needed, blur=blur.sqrt())
     walls = wall_loop.set_walls(circuit, devices, bench.wall_rules, noise["walls"])
     return _written(devices, (plus, minus), walls, pillars)
+
+
+def _other(
+    plus: SetSpreads, target: Tensor, devices: CellDevices, bench: Bench, noise: Noise
+) -> SetSpreads:
+    """Return P−, which makes good what P+ lacks; a reference has nothing to set."""
+    if bench.layout[0] == 1:
+        return gate_loop.reference(len(target), MIDDLE)
+    rest = (2 * target.square() - plus.measured.square()).clamp_min(0).sqrt()
+    least, most = bench.curves.deviation[len(bench.curves.deviation) // 2, [0, -1]]
+    return gate_loop.set_spreads(
+        torch.where(plus.outcome == gate_loop.VERIFIED, target, rest.clamp(least, most)),
+        _pillar(devices, 1), bench.curves, bench.gate, bench.gate_rules, noise,
+    )  # fmt: skip
 
 
 def _pillar(devices: CellDevices, polarity: int) -> OnePillar:

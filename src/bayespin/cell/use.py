@@ -68,8 +68,7 @@ def cells_in_use(
     """
     devices, levels = written.devices, bench.track.levels
     coordinate = aged_coordinates(written, bench, use.age)
-    mean, deviation = curves.law(coordinate, devices.stray_field)
-    pillars, spreads = devices.pillar_scale * mean, devices.pillar_scale * deviation
+    pillars, spreads = bench.pillars(devices, coordinate, curves)
     moved = hops(
         devices.hop_chance, devices.hop_directions,
         use.age / bench.track.retention_time(use.temperature),

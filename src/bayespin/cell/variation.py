@@ -1,6 +1,6 @@
 """What makes one chip's devices differ from the next one's: drawn once per chip, from a key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -97,3 +97,14 @@ class CellDevices:
             hop_chance=uniform(),
             hop_directions=(uniform() * 2**HOPS).clamp_(0, 2**HOPS - 1).to(torch.int16),
         )
+
+
+def with_reference_track(devices: CellDevices) -> CellDevices:
+    """Return the devices with a wall in the middle of every negative track, which never moves."""
+    levels = devices.notch_offset.shape[2]
+    stuck, notch, offset = (
+        t.clone() for t in (devices.stuck, devices.first_notch, devices.notch_offset)
+    )
+    stuck[1], notch[1] = True, (levels - 1) // 2
+    offset[1] = (levels - 1) / 2 - (levels - 1) // 2
+    return replace(devices, stuck=stuck, first_notch=notch, notch_offset=offset)

@@ -6,6 +6,7 @@ both walls at the low end, brings their difference to the wanted one, and then r
 each pair of notches has the same difference, but other offsets, so walls reach means between the
 levels. When no pair of the sweep is within the tolerance, it goes back to the best one seen.
 Each column read by itself shows which notch its wall is in, so trains that go astray are noticed.
+With a reference in place of one track there is a single notch to choose: the nearest one is taken.
 The pillars stay in circuit: their mismatch is corrected and their spread blurs every reading.
 """
 
@@ -34,7 +35,11 @@ class WallRules:
 
     levels: int
     low: float
-    """Conductance of level 0; level n − 1 has one more."""
+    """Conductance of level 0."""
+    swing: float
+    """How much more level n − 1 has: 1, or 2 where one track stands for both signs."""
+    written: int
+    """Walls that move: 2, or 1 and a reference."""
     missed: float
     """That a pulse leaves the wall where it is."""
     double: float
@@ -79,13 +84,13 @@ def track_conductance(
     place: Float[Tensor, "*cells"],
     rules: WallRules,
 ) -> Float[Tensor, "*cells"]:
-    """Return each junction's conductance over w_max: scale (low + position/(n − 1)).
+    """Return each junction's conductance over w_max: scale (low + swing position/(n − 1)).
 
     The position is the notch's offset and `place`, notch and rest; it stays within the track: a
     wall pushed into a dead zone rests at its edge.
     """
     position = (place + offset).clamp_(0, rules.levels - 1)
-    return scale * (rules.low + position / (rules.levels - 1))
+    return scale * (rules.low + position * rules.swing / (rules.levels - 1))
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ class _Front:
         tracks = track_conductance(self.scale, offset, self.notch + self.rest, self.rules)
         self.heated += tracks.sum(0)
         seen = tracks[0] - tracks[1] + self.blur * self.noise.normal(self.blur)
-        return (self.needed - seen) * (self.rules.levels - 1)
+        return (self.needed - seen) * ((self.rules.levels - 1) / self.rules.swing)
 
     def move(self, ask: Tensor) -> None:
         """Send `ask` pulses, up or down, to both walls of each cell."""
@@ -218,7 +223,8 @@ def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise:
     walls, heated = torch.empty(3, 2, count), torch.empty(count)
     looks, outcome = torch.empty(count, dtype=torch.int16), torch.empty(count, dtype=torch.int8)
     for attempt in range(rules.attempts):
-        ask, going, reason = _next_move(front, front.error(), attempt)
+        step = _next_move if rules.written == 2 else _next_single
+        ask, going, reason = step(front, front.error(), attempt)
         if attempt == rules.attempts - 1:
             going = torch.zeros_like(going)
         done = places(~going)
@@ -235,7 +241,7 @@ def set_walls(circuit: InCircuit, devices: CellDevices, rules: WallRules, noise:
             front.keep(left)
             ask = at(ask, left)
         front.move(ask)
-    outcome[(outcome != VERIFIED) & devices.stuck.any(0)] = STUCK
+    outcome[(outcome != VERIFIED) & devices.stuck[: rules.written].any(0)] = STUCK
     notch, rest, pulses = walls
     return SetWalls(notch=notch.to(torch.int16), rest=rest, pulses=pulses.to(torch.int16),
                     verifications=looks, conductance_read=heated, outcome=outcome)  # fmt: skip
@@ -276,6 +282,19 @@ def _next_move(front: _Front, error: Tensor, attempt: int) -> tuple[Tensor, Tens
     return choose(returning, choose(number(away), back, split), sweep), going, reason
 
 
+def _next_single(front: _Front, error: Tensor, attempt: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the same for cells with one wall: it goes to the nearest notch, and that is all."""
+    whole, notch = error.round(), front.notch[0]
+    top = front.rules.levels - 1
+    ask = torch.stack([whole.clamp(-top, top), torch.zeros_like(whole)])
+    unmet = error.abs() > max(front.rules.tolerance, 0.5)
+    at_end = ((notch >= top) & (whole > 0)) | ((notch <= 0) & (whole < 0))
+    last = EXHAUSTED if attempt == front.rules.attempts - 1 else NO_PAIR
+    reason = unmet.view(torch.int8) * last
+    reason += (unmet & at_end).view(torch.int8) * (BEYOND - last)
+    return ask, unmet & ~at_end, reason
+
+
 def expected_error(
     blur: Float[Tensor, " levels"], rules: WallRules, notch_spread: float
 ) -> Float[Tensor, " levels"]:
@@ -289,9 +308,13 @@ def expected_error(
 
     Symbols: `blur` standard deviation of one read over w_max; n `notch_spread`, c cycle spread in
     levels; ξ standard normal. For an average weight, m is two thirds of the levels. Means near
-    ± w_max leave few pairs, and an error up to that of rounding.
+    ± w_max leave few pairs, and an error up to that of rounding. With one wall there is one notch,
+    and all errors are those of rounding; a step is swing w_max/(n − 1).
     """
     look = blur * rules.reads**-0.5
+    if rules.written == 1:
+        step = rules.swing / (rules.levels - 1)
+        return (max(1 / 12, rules.tolerance**2 / 3) * step**2 + look.square()).sqrt()
     apart = max((2 * notch_spread**2 + 2 * rules.cycle_spread**2) ** 0.5, 1e-6)
     rounding = torch.linspace(0, 0.5, 101, dtype=torch.float64)
     edges = torch.stack([rounding, 1 - rounding])

@@ -28,6 +28,7 @@ from bayespin.network.convert import as_network
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import INPUT, Network
 from bayespin.network.prediction import Execution, predict
+from bayespin.network.slicing import Remainder
 from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import Sampling, local_reparameterised
 from bayespin.nn.hardware import HardwareLayer
@@ -123,7 +124,7 @@ class Accelerator:
         noise = KeyedNoise.from_key(key.child("calibrate"))
 
         def convert(name: str, taken: list[Tensor]) -> Tensor:
-            stage = stages[name]
+            stage = _to_write(name, stages, key)
             if isinstance(stage, MeanFieldLayer):
                 placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
                 layer, written[name] = placed.write(taken[0], key, devices, self.hold)
@@ -308,3 +309,13 @@ class Deployment:
 
     def _outputs(self) -> int:
         return list(self.network.random_layers().values())[-1].product.outputs
+
+
+def _to_write(name: str, stages: Mapping[str, nn.Module], key: Key) -> nn.Module:
+    """Return a stage; of a later slice what the slices before it, already written, miss."""
+    stage = stages[name]
+    if not isinstance(stage, Remainder):
+        return stage
+    earlier = [stages[each] for each in stage.earlier]
+    looks = KeyedNoise.from_key(key.child("slices", name))
+    return stage.missing([s for s in earlier if isinstance(s, HardwareLayer)], looks)

@@ -377,6 +377,10 @@ class HardwareLayer(RandomLayer):
         ends = 2 if layout.wires is not None and layout.wires.both_sides else 1
         return energy, driven * len(grid.columns) / groups * ends
 
+    def acting_mean(self) -> Tensor:
+        """Return the mean of each weight as it acts, in weight units, behind wires if there are."""
+        return self.tiling.gather(self.mean.double()) / self.spec.input_scale
+
     def programmed_sigma(self, read_noise: float) -> Tensor:
         """Return each weight's σ in use, in weight units, of the product's weight shape.
 

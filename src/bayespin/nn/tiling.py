@@ -26,6 +26,13 @@ class Tiling:
         stacked = masks[:, None, :] * self._all_groups(matrix).T[None]
         return stacked.reshape(-1, *self.product.weight_shape[1:])
 
+    def gather(self, weights: Tensor) -> Tensor:
+        """Return, of the product's weight shape, what `lay_out` made weights of."""
+        product = self.product
+        if isinstance(product, Dense):
+            return weights.flatten(0, 1)[: product.rows].T
+        return weights.unflatten(0, (self.grid.rows.tiles, -1)).sum(0)
+
     def _all_groups(self, matrix: Tensor) -> Tensor:
         """Return a column that all outputs share once for each group."""
         return matrix.expand(-1, self.product.groups) if matrix.shape[1] == 1 else matrix

@@ -6,6 +6,9 @@ from functools import cache
 import pytest
 import torch
 
+from bayespin.array import crossbar
+from bayespin.array.coding import coding_of
+from bayespin.array.crossbar import ReadPoint
 from bayespin.array.effective import (
     Fluctuations,
     attenuation,
@@ -13,10 +16,11 @@ from bayespin.array.effective import (
     exact_variance,
     physical_columns,
 )
+from bayespin.array.tiles import ArrayLayout
 from bayespin.array.wires import ColumnOrder, Wires, solve
 from bayespin.cell.bit_cell import BitCell
 from bayespin.cell.interface import ProgrammedCells, WantedCells
-from bayespin.rng import Key
+from bayespin.rng import InjectedNoise, Key
 from tests.statistical.check import required_samples, variance_is
 
 PRESET = Wires(row_resistance=4.0, column_resistance=4.0, driver_resistance=500.0)
@@ -289,8 +293,69 @@ def test_a_tile_of_one_cell():
 
 def test_features_and_typical_drives_are_checked():
     cells = low_ohmic_cells(3, 1)
-    with pytest.raises(ValueError, match="`features` must be 1 or 2"):
+    with pytest.raises(ValueError, match="`features` must be 1, 2 or None"):
         effective(cells, STRONG, features=3)
     for level in ([0.0, 0.0, 0.0], [1.0, -1.0, 1.0], [1.0, float("nan"), 1.0]):
         with pytest.raises(ValueError, match="`typical` must hold finite drives"):
             effective(cells, STRONG, torch.tensor(level))
+
+
+def halves(rows):
+    upper = (torch.arange(rows) < rows / 2).double()
+    return torch.stack([upper, 1 - upper, torch.ones_like(upper)])
+
+
+def test_a_tile_takes_as_many_directions_as_its_wires_need():
+    """One where half-driven rows are within 1 %, else two; a layer's tiles take the same number."""
+    preset = Wires(
+        row_resistance=1.0, column_resistance=4.0, driver_resistance=500.0, both_sides=True
+    )
+    one_sided = replace(preset, both_sides=False)
+    cells = preset_cells(64, 16)
+    assert len(effective(cells, preset, features=None).cross) == 1
+    long = preset_cells()
+    found = effective(long, one_sided, features=None)
+    exact = exact_variance(long, one_sided, halves(128))
+    assert len(found.cross) == 2
+    assert float((found.variance(halves(128)) / exact - 1).abs().max()) < 0.005
+    assert float((found.one.variance(halves(128)) / exact - 1).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("name", ["amplitude", "bit-serial"])
+def test_products_use_both_directions(name):
+    """The law of amplitudes, and that of bits that forget each other."""
+    wires = Wires(row_resistance=1.0, column_resistance=8.0, driver_resistance=500.0)
+    cells = preset_cells(144, 32)
+    read = replace(BitCell.preset().read, input_bits=4)
+    point = ReadPoint(
+        read=read, temperature=300.0, scale=1.0, wires=wires,
+        coding=coding_of(name, 4, read.window),
+    )  # fmt: skip
+    cells = replace(cells, correlation_time=torch.full_like(cells.correlation_time, 1e-14))
+    grid = ArrayLayout(rows=144, outputs=32, outputs_per_adc=1).grid(144, 32)
+    tiled = crossbar.tile_cells(cells, grid, point)
+    assert tiled.profile is not None
+    assert len(tiled.profile) == 2
+    codes = 15 * halves(144)
+    found = crossbar.matrix_moments(codes, replace(tiled, noise=0 * tiled.noise))[1][0].square()
+    share = 1.0 if name == "amplitude" else sum(4.0**b for b in range(4)) / 15**2
+    exact = share * exact_variance(cells, wires, halves(144))
+    torch.testing.assert_close(found, exact, rtol=0.02 if name == "amplitude" else 0.03, atol=0)
+
+
+def test_cells_that_hold_a_draw_keep_one_direction_and_their_variance():
+    """For the drive that the direction is made for, held weights vary as fresh ones do."""
+    wires = Wires(row_resistance=1.0, column_resistance=8.0, driver_resistance=500.0)
+    cells = preset_cells(144, 8)
+    grid = ArrayLayout(rows=144, outputs=8, outputs_per_adc=1).grid(144, 8)
+    point = ReadPoint(read=BitCell.preset().read, temperature=300.0, scale=1e6, wires=wires)
+    tiled = crossbar.tile_cells(cells, grid, point)
+    weights = crossbar.lay_out(tiled, grid.rows, torch.float64)
+    x = torch.full((1, 144), 0.5, dtype=torch.float64)
+    rows = torch.stack([
+        grid.rows.apply(x, crossbar.held_weights(weights, InjectedNoise([draw]), grid.rows))
+        - grid.rows.apply(x, weights.mean)
+        for draw in torch.eye(144, dtype=torch.float64)[:, None, :, None].expand(-1, 1, -1, 8)
+    ])  # fmt: skip
+    held = rows.square().sum(0)[0]
+    torch.testing.assert_close(held, exact_variance(cells, wires, x) * 1e12, rtol=1e-6, atol=0)

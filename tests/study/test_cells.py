@@ -124,3 +124,16 @@ def test_a_tabulated_pillar_shows_its_rows_with_errors_beside_the_closed_form():
     settings = torch.tensor(told["law"]["setting"], dtype=torch.float64)
     at = ReadPoint(temperature=300.0, window=0.0)
     assert told["law"]["sigma"] == law.fluctuation(settings, at).deviation.tolist()
+
+
+def test_behind_wires_the_map_is_of_what_acts():
+    """The same weights ask for more of the cells there: what they hold, less what wires take."""
+    images = torch.rand(60, 48, generator=Key.root(3).generator())
+    network = Network({"only": MeanFieldLayer(Dense(48, 6), Key.root(4))})
+    chip = Accelerator.from_preset()
+    twin = chip.deploy(network, images, Key.root(5))
+    found, (mapping,) = cells.weight_maps(network, twin)["only"], twin.mappings
+    share = found["weight_max"] / mapping.weight_max
+    assert 0.4 < share < 0.95  # `attenuation`: drivers of 500 Ω take a third
+    acting = twin.network.stages["only"].acting_mean().abs().max()
+    assert float(acting) == pytest.approx(found["weight_max"], rel=0.25)

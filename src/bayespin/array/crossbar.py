@@ -13,24 +13,26 @@ matrix products and one normal draw per output replace one draw per cell. Source
 Fast forms. Noise conductances differ little from cell to cell, so each tile takes the product of
 a row factor and a column factor that has the same row and column sums: one column instead of a
 matrix. With wires (`array.wires`) currents of other rows lower the voltage at a cell, and
-of a quadratic form that is left a diagonal and one smooth direction serve (`array.effective`):
+of a quadratic form that is left a diagonal and one smooth direction serve, or two where rows are
+long (`array.effective`):
 
-    Var y_j = Σ_i x_i² S'_ij + z Σ_i x_i Q_ij,   z = Σ_i x_i p_i.
+    Var y_j = Σ_i x_i² S'_ij + Σ_f z_f Σ_i x_i Q_fij,   z_f = Σ_i x_i p_fi.
 
 Codings in time (`array.coding`) weigh a cell's fluctuation by F_n(k_i) instead of x_i², with a few
 nodes n of its correlation time, and drive rows together stretch by stretch:
 
-    Var y_j = Σ_n Σ_i F_n(k_i) S'_nij + Σ_bd C_bd z_b Σ_i x_id Q_ij.
+    Var y_j = Σ_n Σ_i F_n(k_i) S'_nij + Σ_f Σ_bd C_bd z_fb Σ_i x_id Q_fij.
 
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
 
 from bayespin.array.coding import Amplitude, Coding, coded_variance
-from bayespin.array.effective import effective
+from bayespin.array.effective import EffectiveTile, effective
 from bayespin.array.tiles import RowTiles, TileGrid, TileMap
 from bayespin.array.wires import Wires
 from bayespin.cell.interface import ProgrammedCells, Reading
@@ -77,10 +79,12 @@ class TiledCells:
     """Y: reads of drives x take x Y x V² T_r from the drivers, S; groups do not share drivers."""
     memory: Float[Tensor, "rows outputs"]
     """Correlation time of a cell's fluctuations, s: the mean over its columns by variance."""
-    profile: Float[Tensor, " rows"] | None = None
+    profile: Float[Tensor, "features rows"] | None = None
     """p, where there are wires."""
-    cross: Float[Tensor, "rows outputs"] | None = None
+    cross: Float[Tensor, "features rows outputs"] | None = None
     """Q, where there are wires."""
+    held: "HeldForm | None" = None
+    """What cells that hold a draw have of their wires, where there are any."""
     error_bound: float = 0.0
     """No mean of a cell is off by more, in S, because of how the wires were solved."""
     coding: Coding | None = None
@@ -91,6 +95,15 @@ class TiledCells:
     """Parts of `variance` by node."""
     together: Float[Tensor, "stretches stretches"] | None = None
     """C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldForm:
+    """The fast form of a variance with one direction, which one draw of the cells can have."""
+
+    variance: Float[Tensor, "rows outputs"]
+    profile: Float[Tensor, " rows"]
+    cross: Float[Tensor, "rows outputs"]
 
 
 def tile_cells(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint) -> TiledCells:
@@ -140,29 +153,57 @@ def _unwired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Ten
 
 def _wired(cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tensor) -> TiledCells:
     """Return the cells behind their wires, tile by tile."""
-    assert point.wires is not None
     tiles, scale = grid.rows, point.scale
-    mean, variance, noise, cross = (torch.zeros_like(cells.mean).double() for _ in range(4))
-    profile = torch.zeros(tiles.rows, dtype=torch.float64)
+    solved = _solved(cells, grid, point, heat)
+    count = max(len(found.cross) for *_, found in solved)
+    mean, noise, variance, *one = (torch.zeros_like(cells.mean).double() for _ in range(5))
+    cross = torch.zeros(count, *mean.shape, dtype=torch.float64)
+    profile = torch.zeros(count, tiles.rows, dtype=torch.float64)
+    held = HeldForm(variance=one[0], cross=one[1], profile=torch.zeros_like(profile[0]))
     power = torch.zeros(grid.groups, tiles.tiles, tiles.height, tiles.height, dtype=torch.float64)
-    bound = 0.0
-    for t, rows in enumerate(tiles.parts):
-        for columns in grid.columns:
-            typical = None if point.typical is None else point.typical[rows]
-            part = cells.part(rows, columns)
-            found = effective(part, point.wires, typical, code_noise=heat)
-            mean[rows, columns] = found.mean * scale
-            variance[rows, columns] = found.square * scale**2
-            cross[rows, columns] = found.cross[0] * scale**2
-            noise[rows, columns] = found.noise * scale
-            profile[rows] = found.profile[:, 0]  # of the drives alone: all columns have the same
-            height = rows.stop - rows.start
-            power[columns.start // grid.group_width, t, :height, :height] += found.row_input
-            bound = max(bound, found.error_bound)
+    for t, columns, found in solved:
+        rows = tiles.parts[t]
+        mean[rows, columns] = found.mean * scale
+        variance[rows, columns] = found.square * scale**2
+        cross[:, rows, columns] = found.cross * scale**2
+        noise[rows, columns] = found.noise * scale
+        held.variance[rows, columns] = found.one.square * scale**2
+        held.cross[rows, columns] = found.one.cross[0] * scale**2
+        # Of the drives alone: all columns have the same.
+        profile[:, rows], held.profile[rows] = found.profile.T, found.one.profile[:, 0]
+        height = rows.stop - rows.start
+        power[columns.start // grid.group_width, t, :height, :height] += found.row_input
+    bound = max(found.error_bound for *_, found in solved)
     return TiledCells(
         tiles=tiles, mean=mean, variance=variance, noise=noise, code_noise=heat, input=power,
-        profile=profile, cross=cross, memory=_memory(cells), error_bound=bound,
+        profile=profile, cross=cross, held=held, memory=_memory(cells), error_bound=bound,
     )  # fmt: skip
+
+
+def _solved(
+    cells: ProgrammedCells, grid: TileGrid, point: ReadPoint, heat: Tensor
+) -> list[tuple[int, slice, EffectiveTile]]:
+    """Return every tile's operator, with its part of the rows and its columns.
+
+    All tiles have as many directions of the variance as the one that needs most: products share
+    their drives.
+    """
+    wires = point.wires
+    assert wires is not None
+
+    def tile(t: int, columns: slice, features: int | None) -> EffectiveTile:
+        rows = grid.rows.parts[t]
+        typical = None if point.typical is None else point.typical[rows]
+        return effective(cells.part(rows, columns), wires, typical, features, heat)
+
+    places = [(t, columns) for t in range(grid.rows.tiles) for columns in grid.columns]
+    found = [tile(*place, None) for place in places]
+    most = max(len(one.cross) for one in found)
+    same = (
+        one if len(one.cross) == most else tile(*p, most)
+        for p, one in zip(places, found, strict=True)
+    )
+    return [(*place, one) for place, one in zip(places, same, strict=True)]
 
 
 def _memory(cells: ProgrammedCells) -> Float[Tensor, "rows outputs"]:
@@ -202,10 +243,14 @@ class TileWeights:
     """Its column factor."""
     code_noise: Float[Tensor, " codes"]
     profile: Tensor | None
-    """One column, where there are wires."""
+    """One column for each direction, where there are wires."""
     cross: Tensor | None
     pull: Tensor | None
     """b of `held_pull`."""
+    held_profile: Tensor | None = None
+    """One column, where cells that hold a draw have another than the first of `profile`."""
+    held_variance: Tensor | None = None
+    """And another variance."""
     table: Float[Tensor, "nodes codes"] | None = None
     nodes: Tensor | None = None
     """Variance by node, one after another, where there is a coding in time."""
@@ -219,33 +264,38 @@ def lay_out(cells: TiledCells, tiling: TileMap, dtype: torch.dtype = torch.float
     def laid(matrix: Tensor) -> Tensor:
         return tiling.lay_out(matrix).to(dtype)
 
-    wired = cells.profile is not None and cells.cross is not None
+    held = cells.held
+    more = held is not None and cells.profile is not None and len(cells.profile) > 1
     return TileWeights(
         mean=laid(cells.mean),
         variance=laid(cells.variance),
         noise_rows=laid(rows[:, None]),
         noise_columns=columns.to(dtype),
         code_noise=cells.code_noise.to(dtype),
-        profile=laid(cells.profile[:, None]) if wired else None,
-        cross=laid(cells.cross) if wired else None,
-        pull=laid(held_pull(cells)) if wired else None,
+        profile=_laid(cells.profile, lambda row: laid(row[:, None])),
+        cross=_laid(cells.cross, laid),
+        pull=None if held is None else laid(held_pull(held, cells.tiles)),
+        held_profile=laid(held.profile[:, None]) if held is not None and more else None,
+        held_variance=laid(held.variance) if held is not None and more else None,
         table=None if cells.table is None else cells.table.to(dtype),
-        nodes=None if cells.nodes is None else torch.stack([laid(n) for n in cells.nodes]),
+        nodes=_laid(cells.nodes, laid),
         together=None if cells.together is None else cells.together.to(dtype),
     )
 
 
-def held_pull(cells: TiledCells) -> Float[Tensor, "rows outputs"]:
+def _laid(parts: Tensor | None, laid: Callable[[Tensor], Tensor]) -> Tensor | None:
+    return None if parts is None else torch.stack([laid(part) for part in parts])
+
+
+def held_pull(held: HeldForm, tiles: RowTiles) -> Float[Tensor, "rows outputs"]:
     """Return b, with which weights a_i ε_i − p_i Σ_k b_k ε_k have the variance of the cells.
 
     a_i² = S'_i²; then x K x = Σ x² a² + z Σ x (−2 a b + p Σ b²), so b = (p s − Q) / (2 a) with
     s = Σ b² the smaller root of s = Σ (p s − Q)² / (4 a²).
     """
-    assert cells.profile is not None
-    assert cells.cross is not None
     found = []
-    for rows in cells.tiles.parts:
-        p, q, variance = cells.profile[rows, None], cells.cross[rows], cells.variance[rows]
+    for rows in tiles.parts:
+        p, q, variance = held.profile[rows, None], held.cross[rows], held.variance[rows]
         weight = torch.where(variance > 0, 0.25 / variance, 0.0)
         square, linear = (p.square() * weight).sum(0), 2 * (p * q * weight).sum(0) + 1
         constant = (q.square() * weight).sum(0)
@@ -300,7 +350,9 @@ def _variance(drive: Tensor, weights: TileWeights, tiling: TileMap, *, kept: boo
     """Return the fluctuations under amplitudes; the drive is overwritten if it is not `kept`."""
     pull = None
     if weights.profile is not None and weights.cross is not None:
-        pull = tiling.apply(drive, weights.cross).mul_(tiling.apply(drive, weights.profile))
+        for profile, cross in zip(weights.profile, weights.cross, strict=True):
+            part = tiling.apply(drive, cross).mul_(tiling.apply(drive, profile))
+            pull = part if pull is None else pull.add_(part)
     square = drive.square() if kept else drive.square_()  # a gradient needs the drive again
     variance = tiling.apply(square, weights.variance)
     return variance if pull is None else variance.add_(pull)
@@ -317,10 +369,11 @@ def _coded_variance(codes: Tensor, weights: TileWeights, tiling: TileMap, coding
         return variance
     assert weights.together is not None
     drives = coding.stretches(codes)
-    z = torch.stack([tiling.apply(drive, weights.profile) for drive in drives])
-    for drive, shares in zip(drives, weights.together, strict=True):
-        total = torch.tensordot(shares, z, 1)
-        variance = variance + total * tiling.apply(drive, weights.cross)
+    for profile, cross in zip(weights.profile, weights.cross, strict=True):
+        z = torch.stack([tiling.apply(drive, profile) for drive in drives])
+        for drive, shares in zip(drives, weights.together, strict=True):
+            total = torch.tensordot(shares, z, 1)
+            variance = variance + total * tiling.apply(drive, cross)
     return variance
 
 
@@ -344,11 +397,14 @@ def held_weights(weights: TileWeights, noise: Noise, tiling: TileMap) -> Tensor:
     With wires a cell's draw also moves what the other rows of its column contribute.
     """
     draws = noise.normal(weights.mean)
-    spread = weights.variance.clamp_min(_floor(weights.variance)).sqrt()
+    variance, profile = weights.held_variance, weights.held_profile
+    variance = weights.variance if variance is None else variance
+    spread = variance.clamp_min(_floor(variance)).sqrt()
     held = torch.addcmul(weights.mean, spread, draws)
     if weights.profile is None or weights.pull is None:
         return held
-    return held.sub_(tiling.outer(weights.profile, draws * weights.pull))
+    profile = weights.profile[0] if profile is None else profile
+    return held.sub_(tiling.outer(profile, draws * weights.pull))
 
 
 def _floor(variance: Tensor) -> float:

@@ -25,6 +25,29 @@ from bayespin.array.wires import ColumnOrder, Solved, Wires, solve
 from bayespin.cell.interface import ProgrammedCells
 from bayespin.shapes import Float, Int, Tensor
 
+ONE_SIDED = 0.01
+"""Relative error of a variance, with one half of the rows driven, above which two features are
+taken where the number is left open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastForm:
+    """The fast form of a tile's variance."""
+
+    square: Float[Tensor, "rows outputs"]
+    """W, S²."""
+    profile: Float[Tensor, "rows features"]
+    """L."""
+    cross: Float[Tensor, "features rows outputs"]
+    """Q, S²."""
+
+    def variance(self, x: Float[Tensor, "images rows"]) -> Float[Tensor, "images outputs"]:
+        """Return the outputs' variance, S²."""
+        found = x.square() @ self.square
+        for f, cross in enumerate(self.cross):
+            found = found + (x @ self.profile[:, f])[:, None] * (x @ cross)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class EffectiveTile:
@@ -32,12 +55,10 @@ class EffectiveTile:
 
     mean: Float[Tensor, "rows outputs"]
     """Of the output: x · mean, S."""
-    square: Float[Tensor, "rows outputs"]
-    """W, S²."""
-    profile: Float[Tensor, "rows features"]
-    """L."""
-    cross: Float[Tensor, "features rows outputs"]
-    """Q, S²."""
+    form: FastForm
+    """Of the variance."""
+    one: FastForm
+    """The same with one feature."""
     noise: Float[Tensor, "rows outputs"]
     """What multiplies h(x) of Johnson and shot noise, S."""
     row_input: Float[Tensor, "rows rows"]
@@ -47,12 +68,24 @@ class EffectiveTile:
     error_bound: float
     """No entry of a physical column's mean is wrong by more, S."""
 
+    @property
+    def square(self) -> Float[Tensor, "rows outputs"]:
+        """W, S²."""
+        return self.form.square
+
+    @property
+    def profile(self) -> Float[Tensor, "rows features"]:
+        """L."""
+        return self.form.profile
+
+    @property
+    def cross(self) -> Float[Tensor, "features rows outputs"]:
+        """Q, S²."""
+        return self.form.cross
+
     def variance(self, x: Float[Tensor, "images rows"]) -> Float[Tensor, "images outputs"]:
         """Return the fast form of the outputs' variance, S²."""
-        found = x.square() @ self.square
-        for f, cross in enumerate(self.cross):
-            found = found + (x @ self.profile[:, f])[:, None] * (x @ cross)
-        return found
+        return self.form.variance(x)
 
 
 def physical_columns(cells: ProgrammedCells, order: ColumnOrder) -> list[Int[Tensor, " columns"]]:
@@ -163,7 +196,7 @@ def effective(
     cells: ProgrammedCells,
     wires: Wires,
     typical: Float[Tensor, " rows"] | None = None,
-    features: int = 1,
+    features: int | None = 1,
     code_noise: Float[Tensor, " codes"] | None = None,
 ) -> EffectiveTile:
     """Return what a tile does behind its wires.
@@ -173,7 +206,8 @@ def effective(
         wires: resistances, and the order of the physical columns.
         typical: mean drive of every row, where the variance is to be exact; half of the read
             voltage on all rows if not given.
-        features: 1 where inputs are alike along the rows of a tile, else 2 for one more product.
+        features: 1 where inputs are alike along the rows of a tile, else 2 for one more product;
+            None takes 2 where one of them misses `ONE_SIDED`.
         code_noise: h of every code (`crossbar.code_noise`), where the read noise is to follow the
             voltage that wires leave a cell; without it that of the row.
 
@@ -182,21 +216,19 @@ def effective(
     """
     rows = cells.conductance.shape[1]
     level = torch.full((rows,), 0.5, dtype=torch.float64) if typical is None else typical.double()
-    directions = _directions(level, features)
+    if features not in (None, 1, 2):
+        raise ValueError(f"Argument `features` must be 1, 2 or None, but is {features}.")
     arrays = [
         Fluctuations.of(cells, columns, wires) for columns in physical_columns(cells, wires.order)
     ]
     diagonal = torch.stack([array.diagonal() for array in arrays]).sum(0)
-    along = torch.stack(
-        [torch.stack([array.along(p) for array in arrays]).sum(0) for p in directions.T]
-    )
-    profile = torch.linalg.pinv(directions).T.contiguous()
-    cross = _smooth_part(along - directions.T[:, :, None] * diagonal, directions, profile)
+    one = form = _form(arrays, diagonal, _directions(level)[:, :1])
+    if features == 2 or (features is None and _one_sided(arrays, one, level) > ONE_SIDED):
+        form = _form(arrays, diagonal, _directions(level))
     return EffectiveTile(
         mean=torch.stack([a.solved.transfer @ a.gains for a in arrays]).sum(0),
-        square=diagonal - (profile.T[:, :, None] * cross).sum(0),
-        profile=profile,
-        cross=cross,
+        form=form,
+        one=one,
         noise=torch.stack([a.noise(level, code_noise) for a in arrays]).sum(0),
         row_input=torch.stack([a.solved.row_input() for a in arrays]).sum(0),
         cell_input=torch.stack([a.dissipated() for a in arrays]).sum(0),
@@ -204,16 +236,34 @@ def effective(
     )
 
 
-def _directions(level: Tensor, features: int) -> Tensor:
-    if features not in (1, 2):
-        raise ValueError(f"Argument `features` must be 1 or 2, but is {features}.")
+def _form(arrays: list[Fluctuations], diagonal: Tensor, directions: Tensor) -> FastForm:
+    along = torch.stack(
+        [torch.stack([array.along(p) for array in arrays]).sum(0) for p in directions.T]
+    )
+    profile = torch.linalg.pinv(directions).T.contiguous()
+    cross = _smooth_part(along - directions.T[:, :, None] * diagonal, directions, profile)
+    square = diagonal - (profile.T[:, :, None] * cross).sum(0)
+    return FastForm(square=square, profile=profile, cross=cross)
+
+
+def _one_sided(arrays: list[Fluctuations], form: FastForm, level: Tensor) -> float:
+    """Return the largest relative error of the form where one half of the rows is driven."""
+    half = torch.arange(len(level)) < len(level) / 2
+    drives = torch.stack([level * half, level * ~half])
+    exact = torch.stack([array.variance(drives) for array in arrays]).sum(0)
+    least = torch.finfo(exact.dtype).tiny
+    errors = (form.variance(drives) - exact).abs() / exact.clamp_min(least)
+    return float(torch.where(exact > 0, errors, 0.0).max())
+
+
+def _directions(level: Tensor) -> Tensor:
     if not (bool((level >= 0).all()) and 0 < float(level.sum()) < float("inf")):
         raise ValueError(
             "Argument `typical` must hold finite drives that are not negative and not all zero, "
             "but does not; leave it out to take all rows alike."
         )
     slope = torch.linspace(-1, 1, len(level), dtype=torch.float64) * level
-    return torch.stack([level, slope][:features], 1)
+    return torch.stack([level, slope], 1)
 
 
 def _smooth_part(

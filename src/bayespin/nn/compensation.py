@@ -88,7 +88,7 @@ def _pulled(
 ) -> Float[Tensor, "rows outputs"]:
     """Return by what an output's variance differs from that of its rows alone, on average.
 
-    1 + E[z] (E[x]·Q) / (E[x²]·W), the same for all rows of a tile.
+    1 + Σ_f E[z_f] (E[x]·Q_f) / (E[x²]·W), the same for all rows of a tile.
     """
     assert tiled.profile is not None
     assert tiled.cross is not None
@@ -97,6 +97,7 @@ def _pulled(
     for rows in tiled.tiles.parts:
         drive = point.typical[rows]
         alone = (power[rows] @ tiled.variance[rows].clamp_min(0)).clamp_min(_TINY)
-        pull = (drive @ tiled.profile[rows]) * (drive @ tiled.cross[rows])
+        parts = zip(tiled.profile[:, rows], tiled.cross[:, rows], strict=True)
+        pull = torch.stack([(drive @ profile) * (drive @ cross) for profile, cross in parts]).sum(0)
         factor[rows] = (1 + pull / alone).clamp(_LEAST, 1 / _LEAST)
     return factor

@@ -86,6 +86,8 @@ class HardwareLayer(RandomLayer):
     profile: Tensor | None
     cross: Tensor | None
     pull: Tensor | None
+    held_profile: Tensor | None
+    held_variance: Tensor | None
     table: Tensor | None
     nodes: Tensor | None
     together: Tensor | None

@@ -15,6 +15,8 @@ from bayespin.device.table import SpreadTable
 from bayespin.device.tabulated import TabulatedDevice
 from bayespin.load import resource_names
 from bayespin.network.models import Network
+from bayespin.nn.compensation import expected_reach
+from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.shapes import Float, Tensor
 
@@ -52,7 +54,8 @@ def weight_maps(network: Network, deployment: Deployment) -> dict[str, Any]:
     """Return 2-D histograms of trained (μ, σ) per layer, and what a cell can hold of them.
 
     `counts` has a row for each bin of σ, whose edges are logarithmic; `held` are the spreads of the
-    levels with read noise, `mean_error` the expected errors of μ there, all in weight units.
+    levels with read noise, `mean_error` the expected errors of μ there, all in weight units, and
+    behind wires by what is left of a cell there on average.
     """
     cell, maps = deployment.chip.cell, {}
     temperature = cell.environment.programming_temperature
@@ -61,16 +64,26 @@ def weight_maps(network: Network, deployment: Deployment) -> dict[str, Any]:
         assert isinstance(layer, MeanFieldLayer)
         mean, sigma = (t.detach().flatten().double() for t in (layer.mean, layer.sigma()))
         levels = cell.sigma_levels(found.gain, temperature)
-        held = held_sigma(levels, found.read_noise) * found.weight_max
-        inside = (mean.abs() <= found.weight_max) & (sigma >= held[0]) & (sigma <= held[-1])
+        reach = _reach(deployment, found.layer)
+        largest = found.weight_max * reach
+        held = held_sigma(levels, found.read_noise) * largest
+        inside = (mean.abs() <= largest) & (sigma >= held[0]) & (sigma <= held[-1])
         maps[found.layer] = {
             **_histogram(mean, sigma),
-            "weight_max": found.weight_max,
+            "weight_max": largest,
             "held": held.tolist(),
-            "mean_error": (cell.mean_error(found.gain) * found.weight_max).tolist(),
+            "mean_error": (cell.mean_error(found.gain) * largest).tolist(),
             "held_share": float(inside.double().mean()),
         }
     return maps
+
+
+def _reach(deployment: Deployment, layer: str) -> float:
+    """Return what wires leave of a cell's weight, on average over the layer."""
+    stage = deployment.network.stages[layer]
+    assert isinstance(stage, HardwareLayer)
+    wires = deployment.chip.layout.wires
+    return float(expected_reach(deployment.chip.cell, stage.tiling.grid, wires).mean())
 
 
 def _histogram(mean: Float[Tensor, " weights"], sigma: Float[Tensor, " weights"]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Any cut of a layer into tiles is the untiled product, within what its converters round."""
+"""Any cut of a layer into tiles, under any coding of its inputs, is the untiled product.
+
+Within what its converters round.
+"""
 
 import torch
 from hypothesis import given, settings
@@ -37,10 +40,10 @@ def product_of(shape) -> Product:
     return Convolution(inputs, outputs, shape["size"], **rest)
 
 
-def layer_of(product: Product, rows: int, outputs: int, weights) -> HardwareLayer:
+def layer_of(product: Product, rows: int, outputs: int, weights, coding) -> HardwareLayer:
     wanted = WantedCells(mean=weights, sigma=torch.zeros_like(weights), read_noise=0.0)
     cells: ProgrammedCells = ideal_cells(wanted, CELL)
-    layout = ArrayLayout(rows=rows, outputs=outputs, outputs_per_adc=2)
+    layout = ArrayLayout(rows=rows, outputs=outputs, outputs_per_adc=2, coding=coding)
     spec = HardwareSpec(
         cell=CELL, layout=layout, weight_max=WEIGHT_MAX, input_scale=INPUT_SCALE,
         temperature=CELL.environment.use_temperature,
@@ -48,7 +51,9 @@ def layer_of(product: Product, rows: int, outputs: int, weights) -> HardwareLaye
     return HardwareLayer(product, torch.linspace(-1, 1, product.outputs), cells, spec)
 
 
-def gap(product: Product, rows: int, outputs: int, shift: float = 0.0) -> tuple[float, float]:
+def gap(
+    product: Product, rows: int, outputs: int, coding="amplitude", shift: float = 0.0
+) -> tuple[float, float]:
     """Largest distance of a read from the untiled product, and what rounding allows.
 
     `shift`, in steps, moves what the converters see: a planted fault.
@@ -57,7 +62,7 @@ def gap(product: Product, rows: int, outputs: int, shift: float = 0.0) -> tuple[
     weights = torch.rand((product.rows, product.outputs), generator=draw).double() * 2 - 1
     shape = (3, product.rows) if isinstance(product, Dense) else (3, product.channels, 6, 5)
     x = torch.rand(shape, generator=draw) * INPUT_SCALE
-    layer = layer_of(product, rows, outputs, weights)
+    layer = layer_of(product, rows, outputs, weights, coding)
     codes = layer.dac.codes(x).double() * (INPUT_SCALE / layer.dac.steps)
     matrix = (weights * WEIGHT_MAX).T.reshape(product.weight_shape)
     whole = product.apply(codes, matrix) + product.per_output(layer.bias.double())
@@ -74,11 +79,16 @@ def gap(product: Product, rows: int, outputs: int, shift: float = 0.0) -> tuple[
 
 
 @settings(max_examples=40)
-@given(shape=DENSE | MAPS, rows=st.integers(1, 45), outputs=st.integers(1, 10))
+@given(
+    shape=DENSE | MAPS,
+    rows=st.integers(1, 45),
+    outputs=st.integers(1, 10),
+    coding=st.sampled_from(["amplitude", "pulse-width", "bit-serial"]),
+)
 def test_any_tiling_is_the_untiled_product_within_half_a_step_of_each_converter(
-    shape, rows, outputs
+    shape, rows, outputs, coding
 ):
-    found, allowed = gap(product_of(shape), rows, outputs)
+    found, allowed = gap(product_of(shape), rows, outputs, coding)
     assert found <= allowed
 
 

@@ -306,7 +306,7 @@ def halves(rows):
 
 
 def test_a_tile_takes_as_many_directions_as_its_wires_need():
-    """One where half-driven rows are within 1 %, else two; a layer's tiles take the same number."""
+    """One where half-driven rows are within 1 %, else two."""
     preset = Wires(
         row_resistance=1.0, column_resistance=4.0, driver_resistance=500.0, both_sides=True
     )

@@ -185,25 +185,29 @@ def _solved(
 ) -> list[tuple[int, slice, EffectiveTile]]:
     """Return every tile's operator, with its part of the rows and its columns.
 
-    All tiles have as many directions of the variance as the one that needs most: products share
-    their drives.
+    How many directions the variance has is a matter of the wires: as many as the largest tile
+    needs where all its cells are alike. All tiles have the same, since products share their drives.
     """
-    wires = point.wires
+    wires, parts = point.wires, grid.rows.parts
     assert wires is not None
-
-    def tile(t: int, columns: slice, features: int | None) -> EffectiveTile:
-        rows = grid.rows.parts[t]
-        typical = None if point.typical is None else point.typical[rows]
-        return effective(cells.part(rows, columns), wires, typical, features, heat)
-
-    places = [(t, columns) for t in range(grid.rows.tiles) for columns in grid.columns]
-    found = [tile(*place, None) for place in places]
-    most = max(len(one.cross) for one in found)
-    same = (
-        one if len(one.cross) == most else tile(*p, most)
-        for p, one in zip(places, found, strict=True)
+    largest = cells.part(parts[0], grid.columns[0])
+    alike = replace(
+        largest,
+        conductance=_averaged(largest.conductance),
+        spread=_averaged(largest.spread.square()).sqrt(),
     )
-    return [(*place, one) for place, one in zip(places, same, strict=True)]
+    features = len(effective(alike, wires, features=None).cross)
+    found = []
+    for t, rows in enumerate(parts):
+        typical = None if point.typical is None else point.typical[rows]
+        for columns in grid.columns:
+            part = cells.part(rows, columns)
+            found.append((t, columns, effective(part, wires, typical, features, heat)))
+    return found
+
+
+def _averaged(columns: Float[Tensor, "columns rows outputs"]) -> Tensor:
+    return columns.mean((1, 2), keepdim=True).expand_as(columns).contiguous()
 
 
 def _memory(cells: ProgrammedCells) -> Float[Tensor, "rows outputs"]:

@@ -68,7 +68,7 @@ def corrected(plan: Plan, grid: TileGrid, point: ReadPoint) -> WantedCells:
     tiled, share = crossbar.tile_cells(cells, grid, point), plan.share
     error = (tiled.mean / point.scale - share * cells.mean) / plan.full_scale
     acting = (tiled.variance.clamp_min(0) * _pulled(tiled, plan.power, point)).sqrt() / point.scale
-    known = cells.deviation > _LEAST * cells.deviation.max()
+    known = (cells.deviation > _LEAST * cells.deviation.max()) & (acting > 0)
     spread = torch.where(known, acting / cells.deviation.clamp_min(_TINY), share)
     return WantedCells(
         mean=(wanted.mean - error / share).clamp(-1, 1),

@@ -302,8 +302,8 @@ FAULTS = {
             "read noise of the moments x1.1",
             "bayespin.array.crossbar:moments",
             lambda right: (
-                lambda codes, cells, apply: right(
-                    codes, replace(cells, noise_rows=1.1 * cells.noise_rows), apply
+                lambda codes, cells, apply, coding: right(
+                    codes, replace(cells, noise_rows=1.1 * cells.noise_rows), apply, coding
                 )
             ),
         ),

@@ -20,6 +20,7 @@ from bayespin.network.checkpoint import load_network
 from bayespin.network.models import lenet5
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
+from bayespin.nn.standardisation import Standardise
 from bayespin.report import page
 from bayespin.rng import Key
 from bayespin.study import data, run
@@ -160,6 +161,18 @@ def test_checkpoints_and_study_read_back(whole, tiny):
     left = {path.name for path in whole.rglob("*") if path.is_file()}
     wanted = {"results.json", "study.toml", "dnn-seed0.safetensors", "bnn-seed0.safetensors"}
     assert left == wanted
+
+
+def test_standardised_inputs_are_those_of_the_images_trained_on(stand_ins, tmp_path):
+    chosen = study(stand_ins, data__inputs="standardised", evaluation__blends=[0.0])
+    folder = run_study(chosen, tmp_path)
+    saved = load_file(folder / "checkpoints" / "bnn-seed0.safetensors")
+    images = data.fashion_mnist(stand_ins / "fashion-mnist")[0].images[:300]
+    stage = Standardise.like(images)
+    assert saved["stages.standardise.mean"].equal(stage.mean)
+    assert saved["stages.standardise.deviation"].equal(stage.deviation)
+    energy = {row["where"]: row["energy_j"] for row in results_of(folder)["rows"]}
+    assert energy["spintronic"] > 0  # conv1 was read in both signs, and paid for
 
 
 def test_where_data_lies_does_not_name_a_run_but_all_else_does(stand_ins, tiny, tmp_path):

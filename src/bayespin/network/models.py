@@ -11,6 +11,7 @@ from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.pooling import MaxPool2
 from bayespin.nn.product import Convolution, Dense, Product
 from bayespin.nn.random_layer import RandomLayer
+from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key, Noise
 from bayespin.shapes import Tensor
 
@@ -90,7 +91,11 @@ class Network(nn.Module):
                     values.pop(source, None)
 
 
-def lenet5(key: Key, layer: Callable[[Product, Key], nn.Module] = MeanFieldLayer) -> Network:
+def lenet5(
+    key: Key,
+    layer: Callable[[Product, Key], nn.Module] = MeanFieldLayer,
+    inputs: Standardise | None = None,
+) -> Network:
     """Return LeNet-5 for 28 × 28 grey images in [0, 1], padded to 32 × 32; logits of 10 classes.
 
     Convolutions 6@5×5 and 16@5×5, each with 2 × 2 maximum pooling, then 400-120-84-10 with ReLU:
@@ -100,6 +105,7 @@ def lenet5(key: Key, layer: Callable[[Product, Key], nn.Module] = MeanFieldLayer
     Args:
         key: randomness of the initial weights.
         layer: makes each linear layer from its product: `MeanFieldLayer` or `PointLayer`.
+        inputs: standardises images, if given; the padding is then the images' mean.
     """
     products = {
         "conv1": Convolution(1, 6, 5),
@@ -109,8 +115,10 @@ def lenet5(key: Key, layer: Callable[[Product, Key], nn.Module] = MeanFieldLayer
         "dense3": Dense(84, 10),
     }
     made = {name: layer(product, key.child(name)) for name, product in products.items()}
+    first = {} if inputs is None else {"standardise": inputs}
     return Network(
         {
+            **first,
             "pad": nn.ZeroPad2d(2),
             "conv1": made["conv1"],
             "pool1": MaxPool2(),

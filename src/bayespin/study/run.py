@@ -18,6 +18,7 @@ from bayespin.network.prediction import Execution
 from bayespin.network.training import TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
+from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
 from bayespin.study import cells, data, evaluate, provenance, results
 from bayespin.study.evaluate import Row, TestSet
@@ -230,7 +231,9 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
     """Return the trained network, from its checkpoint where there is one."""
     path = bench.folder.work / "checkpoints" / f"{model}-seed{seed}.safetensors"
     layer = MeanFieldLayer if model == "bnn" else PointLayer
-    network = lenet5(key.child("initial", model), layer)
+    grey = bench.study.data.inputs == "grey"
+    inputs = None if grey else Standardise.like(bench.train.images)
+    network = lenet5(key.child("initial", model), layer, inputs)
 
     def train() -> dict[str, Any]:
         started = time.perf_counter()

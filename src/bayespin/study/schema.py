@@ -24,6 +24,8 @@ class Data:
     """Test and training images."""
     path: str | None = None
     """Folder with the four IDX files; looked for in the usual places if not given."""
+    inputs: Literal["grey", "standardised"] = "grey"
+    """Grey values from 0 to 1, or these less their mean over their deviation."""
     foreign: Literal["mnist"] = "mnist"
     """Images from elsewhere, blended into the test images and held against them."""
     foreign_path: str | None = None

@@ -105,7 +105,8 @@ def test_an_epoch_counts_the_summed_divergence_once():
             logits = torch.zeros(len(part), 2)
             with torch.no_grad():
                 loss, plain = (
-                    training.elbo_loss(network, logits, label, w, 60) for w in (0.2, 0.0)
+                    training.elbo_loss(network, logits, label, replace(RECIPE, kl_weight=w), 60)
+                    for w in (0.2, 0.0)
                 )
             counted += len(part) * float(loss - plain)
         assert counted == pytest.approx(0.2 * float(summed_kl(network).detach()), rel=1e-4)

@@ -224,8 +224,8 @@ NETWORK = (
         "KL counted once per batch",
         "bayespin.network.training:elbo_loss",
         lambda right: (
-            lambda network, logits, labels, kl_weight, images: right(
-                network, logits, labels, kl_weight, len(labels)
+            lambda network, outputs, targets, recipe, images: right(
+                network, outputs, targets, recipe, len(targets)
             )
         ),
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -18,6 +19,7 @@ IMAGE_BLOCK = 125
 """Images of one block: the unit of keyed randomness, small enough for a CPU's cache."""
 
 Progress = Callable[[int, int], None]
+Part = TypeVar("Part")
 
 
 def _ignore(done: int, total: int) -> None:
@@ -50,7 +52,6 @@ class _Passes:
         return values[self._network.output]
 
 
-@torch.no_grad()
 def predict_reads(
     network: Network,
     images: Tensor,
@@ -59,7 +60,20 @@ def predict_reads(
     key: Key,
     block: int = 0,
 ) -> Float[Tensor, "reads images classes"]:
-    """Return class probabilities of every read of one block of images.
+    """Return class probabilities of every read of one block of images; see `output_reads`."""
+    return output_reads(network, images, sampling, reads, key, block).softmax(-1)
+
+
+@torch.no_grad()
+def output_reads(
+    network: Network,
+    images: Tensor,
+    sampling: Sampling | CorrelatedSampling,
+    reads: int,
+    key: Key,
+    block: int = 0,
+) -> Float[Tensor, "reads images outputs"]:
+    """Return the outputs of every read of one block of images.
 
     Args:
         network: software or hardware.
@@ -71,13 +85,13 @@ def predict_reads(
         block: index of the block.
     """
     passes = _Passes(network, images, _estimator(network, sampling))
-    probabilities = []
+    outputs = []
     for sample in range(reads):
         noise: Noise = KeyedNoise.from_key(key.child("read", sample, block), images.device)
         if sampling is Sampling.FROZEN:
             noise = HeldNoise(KeyedNoise.from_key(key.child("read", sample), images.device), noise)
-        probabilities.append(passes.run(noise).softmax(-1))
-    return torch.stack(probabilities)
+        outputs.append(passes.run(noise))
+    return torch.stack(outputs)
 
 
 def _floats(value: object) -> bool:
@@ -125,6 +139,42 @@ def predict(
             dtype or device than the network.
     """
     execution = execution if execution is not None else Execution()
+    passes = checked_passes(network, images, reads, execution)
+
+    def one(block: int, part: Tensor) -> Predictive:
+        accumulator = PredictiveAccumulator()
+        for read in predict_reads(network, part, sampling, passes, key, block):
+            accumulator.add(read)
+        return accumulator.result()
+
+    parts = by_block(images, one, execution)
+    return Predictive(
+        mean=torch.cat([p.mean for p in parts]),
+        total=torch.cat([p.total for p in parts]),
+        aleatoric=torch.cat([p.aleatoric for p in parts]),
+        epistemic=torch.cat([p.epistemic for p in parts]),
+        reads=passes,
+    )
+
+
+def by_block(
+    images: Tensor, one: Callable[[int, Tensor], Part], execution: Execution
+) -> list[Part]:
+    """Return what `one` makes of each block of images, given its index, in order."""
+    blocks = list(enumerate(images.split(IMAGE_BLOCK), start=execution.first_block))
+    parts = []
+    for part in in_order(lambda indexed: one(*indexed), blocks, execution.workers):
+        parts.append(part)
+        execution.progress(len(parts), len(blocks))
+    return parts
+
+
+def checked_passes(network: Network, images: Tensor, reads: int, execution: Execution) -> int:
+    """Return how many passes a prediction takes: one without random layers.
+
+    Raises:
+        ValueError: what `predict` refuses.
+    """
     for name, value in (("reads", reads), ("workers", execution.workers)):
         if value < 1:
             raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
@@ -136,23 +186,4 @@ def predict(
             f"Argument `images` must be {own.dtype} on {own.device} as the network is, but is "
             f"{images.dtype} on {images.device}: move one with `.to`."
         )
-    passes = reads if network.random_layers() else 1
-    blocks = list(enumerate(images.split(IMAGE_BLOCK), start=execution.first_block))
-
-    def one(indexed: tuple[int, Tensor]) -> Predictive:
-        accumulator = PredictiveAccumulator()
-        for read in predict_reads(network, indexed[1], sampling, passes, key, indexed[0]):
-            accumulator.add(read)
-        return accumulator.result()
-
-    parts = []
-    for part in in_order(one, blocks, execution.workers):
-        parts.append(part)
-        execution.progress(len(parts), len(blocks))
-    return Predictive(
-        mean=torch.cat([p.mean for p in parts]),
-        total=torch.cat([p.total for p in parts]),
-        aleatoric=torch.cat([p.aleatoric for p in parts]),
-        epistemic=torch.cat([p.epistemic for p in parts]),
-        reads=passes,
-    )
+    return reads if network.random_layers() else 1

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 
 from bayespin.network.checkpoint import load_state, save_state
+from bayespin.network.likelihoods import Categorical, Likelihood
 from bayespin.network.models import Network, summed_kl
 from bayespin.nn.estimators import ESTIMATORS
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.rng import Key, KeyedNoise
-from bayespin.shapes import Float, Int, Tensor
+from bayespin.shapes import Float, Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class TrainingDiverged(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained: Adam on cross-entropy + kl_weight · KL / N.
+    """How a network is trained: Adam on −ln p(y | x) + kl_weight · KL / N.
 
     Raises:
         ValueError: a count or rate that is not positive, or a negative KL weight.
@@ -43,6 +43,8 @@ class Recipe:
     estimator: Literal["flipout", "local_reparameterised", "reparameterised"] = "flipout"
     window: SigmaWindow = field(default_factory=SigmaWindow)
     """Standard deviations that weights may have; free by default."""
+    likelihood: Likelihood = field(default_factory=Categorical)
+    """What the outputs say about a target."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate"):
@@ -53,14 +55,15 @@ class Recipe:
 
 
 def elbo_loss(
-    network: Network, logits: Tensor, labels: Tensor, kl_weight: float, images: int
+    network: Network, outputs: Tensor, targets: Tensor, recipe: Recipe, images: int
 ) -> Tensor:
-    """Return mean cross-entropy + kl_weight · KL / N, in nats per image.
+    """Return the mean negative log-likelihood + kl_weight · KL / N, in nats per image.
 
     N = `images` is the size of the training set, so the sum over a whole epoch counts the summed
     KL `kl_weight` times; kl_weight = 1 is the evidence lower bound (arXiv:1505.05424).
     """
-    return F.cross_entropy(logits, labels) + kl_weight * summed_kl(network) / images
+    likelihood = recipe.likelihood.loss(outputs, targets)
+    return likelihood + recipe.kl_weight * summed_kl(network) / images
 
 
 def _rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -71,7 +74,7 @@ def _rate(recipe: Recipe, step: int, steps: int) -> float:
 
 def fit(
     network: Network,
-    data: tuple[Float[Tensor, " images *shape"], Int[Tensor, " images"]],
+    data: tuple[Float[Tensor, " images *shape"], Tensor],
     recipe: Recipe,
     key: Key,
     *,
@@ -85,17 +88,19 @@ def fit(
 
     Args:
         network: a mean-field or deterministic network.
-        data: images in [0, 1] and integer labels.
+        data: images in [0, 1] and integer labels, or whatever else the likelihood is for.
         recipe: optimiser and objective.
         key: randomness of the whole training.
         checkpoint: file to resume from and to write to.
         progress: called after each step.
 
     Raises:
+        ValueError: inputs that are not finite, or targets that do not fit the network's outputs.
         TrainingDiverged: the loss is not finite; the last checkpoint stands.
         InputError: the checkpoint is damaged or of another network.
     """
-    images, labels = data
+    images, targets = data
+    _check(network, images, targets, recipe, key)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     first = load_state(checkpoint, network, optimiser) if checkpoint is not None else 0
     per_epoch = math.ceil(len(images) / recipe.batch)
@@ -106,12 +111,13 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, step, total)
             noise = KeyedNoise.from_key(key.child("step", step), images.device)
-            logits = network(images[chosen], noise, ESTIMATORS[recipe.estimator])
-            loss = elbo_loss(network, logits, labels[chosen], recipe.kl_weight, len(images))
+            outputs = network(images[chosen], noise, ESTIMATORS[recipe.estimator])
+            loss = elbo_loss(network, outputs, targets[chosen], recipe, len(images))
             if not math.isfinite(loss.item()):
+                kept = f" `{checkpoint}` holds epoch {epoch}." if checkpoint and epoch else ""
                 raise TrainingDiverged(
                     f"Training diverged in epoch {epoch + 1} at step {step + 1}: the loss is "
-                    f"{loss.item()}; lower `learning_rate` (now {recipe.learning_rate})."
+                    f"{loss.item()}; lower `learning_rate` (now {recipe.learning_rate}).{kept}"
                 )
             optimiser.zero_grad()
             loss.backward()
@@ -122,6 +128,22 @@ def fit(
         if checkpoint is not None:
             save_state(checkpoint, network, optimiser, epoch + 1)
     return network
+
+
+def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, key: Key) -> None:
+    """Accept data that a network can be trained on, before anything is done."""
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(
+            f"Argument `data` must hold a target for each of some images, but holds {len(images)} "
+            f"images and {len(targets)} targets."
+        )
+    if not bool(torch.isfinite(images).all()):
+        raise ValueError("Argument `data` must hold finite images, but holds NaN or infinity.")
+    noise, training = KeyedNoise.from_key(key.child("check"), images.device), network.training
+    with torch.no_grad():
+        outputs = network.eval()(images[:2], noise, ESTIMATORS[recipe.estimator])
+    network.train(training)
+    recipe.likelihood.check(outputs, targets)
 
 
 def _project(network: Network, window: SigmaWindow) -> None:

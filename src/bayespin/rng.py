@@ -320,3 +320,15 @@ class CounterNoise:
         w0, w1, w2, w3 = philox(self.seed, counter)
         (x, y), (z, _) = _normal_pair(w0, w1), _normal_pair(w2, w3)
         return torch.stack((x, y, z), 1).reshape(self.like.shape).to(self.like.dtype)
+
+
+def hernandez_lobato_orders(examples: int, count: int) -> Int[Tensor, "count examples"]:
+    """Return the orders of rows that define the standard splits of the UCI regression tables.
+
+    Published as code: NumPy's legacy generator with seed 1, one draw without replacement for each
+    split. A fixed table, made anew instead of stored; a generator of its own, so that nothing
+    global moves. Source: Hernandez-Lobato and Adams, arXiv:1502.05336.
+    """
+    legacy = np.random.RandomState(1)
+    orders = [legacy.choice(range(examples), examples, replace=False) for _ in range(count)]
+    return torch.from_numpy(np.stack(orders))

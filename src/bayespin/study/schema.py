@@ -1,5 +1,6 @@
 """What a study is: plain frozen dataclasses, one per section of its TOML file."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -74,9 +75,21 @@ class Training:
     """Full scale of the weights that the σ window assumes."""
     sigma_cap: float | None = None
     """Largest σ in training; the device's if not given."""
+    aware_epochs: int = 0
+    """Further epochs of the Bayesian network with the chip's reads in the loss; the learning rate
+    falls only in these."""
+    ceiling: float | None = None
+    """Share of the positive activations below the ceilings that these epochs train with."""
 
     def __post_init__(self) -> None:
         self.recipe(SigmaWindow())  # refuses what a recipe refuses
+        if self.aware_epochs < 0:
+            raise ValueError(f"`aware_epochs` must not be negative, but is {self.aware_epochs}.")
+        if self.ceiling is not None and not (0 < self.ceiling < 1 and self.aware_epochs):
+            raise ValueError(
+                f"`ceiling` must be between 0 and 1 and `aware_epochs` positive to train with it, "
+                f"but they are {self.ceiling} and {self.aware_epochs}."
+            )
         for name in ("column_gain", "weight_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
@@ -94,11 +107,15 @@ class Training:
         )
 
     def window(self, cell: GaussianCell) -> SigmaWindow:
-        """Return floor and cap of σ that the device holds.
+        """Return floor and cap of σ that the device holds; the cap alone before aware epochs.
+
+        These have the window of each layer's own reads.
 
         Raises:
             ValueError: a gain that the cell lacks, or a cap that no gain of it can hold.
         """
+        if self.aware_epochs:
+            return SigmaWindow(cap=math.inf if self.sigma_cap is None else self.sigma_cap)
         gains = cell.column_gains
         if self.column_gain not in gains:
             raise ValueError(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from bayespin.network import metrics
@@ -11,7 +12,7 @@ from bayespin.network.models import Network
 from bayespin.network.prediction import Execution, predict, predict_reads
 from bayespin.nn.estimators import Sampling
 from bayespin.rng import Key
-from bayespin.shapes import Float, Int, Tensor
+from bayespin.shapes import Bool, Float, Int, Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +56,18 @@ def pair(foreign: Tensor, count: int, key: Key) -> Tensor:
 
 
 def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -> dict[str, Any]:
-    """Return accuracy, calibration and detection of foreign images."""
+    """Return accuracy, calibration, detection of foreign images and of errors.
+
+    `correct` holds one bit per image, in hexadecimal: what paired differences need.
+    """
 
     def found(images: Tensor, word: str) -> Predictive:
         return predict(row.network, images, row.semantics, reads, key.child(word), execution)
 
     known, strangers = found(test.images, "clean"), found(test.foreign, "foreign")
     floor = metrics.ece_floor(known.mean, key.child("floor").generator())
-    doubting = bool(row.network.random_layers())
+    correct = known.mean.argmax(1) == test.labels
+    confidence = known.mean.max(1).values
     return {
         "accuracy": metrics.accuracy(known.mean, test.labels),
         "nll": metrics.nll(known.mean, test.labels),
@@ -70,13 +75,60 @@ def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -
         "ece": metrics.ece(known.mean, test.labels),
         "ece_floor": floor.mean,
         "ece_floor_range": [floor.low, floor.high],
+        "adaptive_ece": metrics.adaptive_ece(known.mean, test.labels),
+        "classwise_ece": metrics.classwise_ece(known.mean, test.labels),
         "auroc_total": metrics.auroc(known.total, strangers.total),
-        "auroc_epistemic": (
-            metrics.auroc(known.epistemic, strangers.epistemic) if doubting else None
-        ),
+        **_doubts(row, known, strangers),
+        "aurc": metrics.aurc(confidence, correct),
+        "coverage_at_5": metrics.coverage_at_risk(confidence, correct, 0.05),
+        "risk_at_80": metrics.risk_at_coverage(confidence, correct, 0.8),
+        "correct": packed(correct),
         "reliability": metrics.reliability(known.mean, test.labels).as_lists(),
         **_rung(known, test.labels),
     }
+
+
+def _doubts(row: Row, known: Predictive, strangers: Predictive) -> dict[str, float | None]:
+    """Return how well epistemic entropy tells strangers; nothing without random layers."""
+    scores = {
+        "auroc_epistemic": metrics.auroc,
+        "aupr_epistemic": metrics.aupr,
+        "fpr95_epistemic": metrics.fpr95,
+    }
+    doubting = bool(row.network.random_layers())
+    return {
+        name: score(known.epistemic, strangers.epistemic) if doubting else None
+        for name, score in scores.items()
+    }
+
+
+def packed(bits: Bool[Tensor, " images"]) -> str:
+    """Return truths as hexadecimal digits, the first image in the highest bit."""
+    return np.packbits(bits.numpy()).tobytes().hex()
+
+
+def unpacked(text: str, images: int) -> Bool[Tensor, " images"]:
+    """Return what `packed` was given."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), count=images)
+    return torch.from_numpy(bits.astype(bool))
+
+
+def fidelity(
+    rows: list[Row], images: Tensor, reads: int, key: Key, execution: Execution
+) -> dict[str, dict[str, float]]:
+    """Return how far every row's predictions are from those of the first.
+
+    "again" is the first row with other draws: what finitely many reads differ by.
+    """
+
+    def mean(row: Row, word: str) -> Tensor:
+        draws = key.child(row.key, word)
+        return predict(row.network, images, row.semantics, reads, draws, execution).mean
+
+    reference = mean(rows[0], "once")
+    found = {row.key: mean(row, "once") for row in rows[1:]}
+    found["again"] = mean(rows[0], "again")
+    return {name: vars(metrics.fidelity(reference, other)) for name, other in found.items()}
 
 
 def blend(

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from scipy import stats
 
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.cost.account import Bill
 from bayespin.cost.baselines import LayerWork, digital_baselines
 from bayespin.cost.components import load_components
+from bayespin.network import metrics
 from bayespin.network.models import Network
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
-from bayespin.study import cells
+from bayespin.study import cells, evaluate
 from bayespin.study.schema import Study
 
 SCHEMA_VERSION = 2
@@ -27,7 +29,11 @@ NOT_SIMULATED = (
     "ageing, and temperatures other than the preset's two (`Deployment.used_at` has both)",
     "wear of gates and tracks: pulses are counted against the endurance, and change nothing",
 )
-_SCALARS = ("accuracy", "nll", "brier", "ece", "ece_floor", "auroc_epistemic", "auroc_total")
+_SCALARS = (
+    "accuracy", "nll", "brier", "ece", "ece_floor", "adaptive_ece", "classwise_ece",
+    "auroc_epistemic", "auroc_total", "aupr_epistemic", "fpr95_epistemic", "aurc",
+    "coverage_at_5", "risk_at_80",
+)  # fmt: skip
 _LADDERS = ("ood_ece", "ood_signed_error", "ood_accuracy")
 _BILLS = (
     "energy_j", "energy_high_j", "latency_s", "area_m2", "programming_energy_j",
@@ -62,7 +68,9 @@ def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]
         "device": cells.device(chip),
         "examples": first.get("examples", []),
         "baselines": baselines(study, first["mapping"]),
-        "checks": checks(study, rows),
+        "paired": (differences := paired(study, per_seed)),
+        "fidelity": _average([found["fidelity"] for found in per_seed]),
+        "checks": checks(study, rows, differences),
         "not_simulated": list(NOT_SIMULATED),
     }
 
@@ -237,26 +245,75 @@ def baselines(study: Study, layers: Sequence[dict[str, Any]]) -> list[dict[str, 
     ]
 
 
-def checks(study: Study, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def paired(study: Study, per_seed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return accuracy of the chip less that of each software twin, image by image.
+
+    Over the choice of images the mean of the seeds' standard errors; over seeds, of which each has
+    its own training and chip, an interval of Student's t, where there are two or more.
+    """
+    found, images = [], study.data.test_images
+    for twin in ("bnn/software/frozen", "bnn/software/per_read"):
+        gaps = [
+            metrics.paired_difference(
+                *(
+                    evaluate.unpacked(one["rows"][key]["correct"], images)
+                    for key in ("bnn/spintronic/per_read", twin)
+                )
+            )
+            for one in per_seed
+        ]
+        values, interval = [gap.difference for gap in gaps], None
+        mean = math.fsum(values) / len(values)
+        if len(values) > 1:
+            reach = float(stats.t.ppf(0.975, len(values) - 1)) * _standard_error(values)
+            interval = [mean - reach, mean + reach]
+        errors = math.fsum(gap.standard_error for gap in gaps) / len(gaps)
+        found.append({"twin": twin, "difference": mean, "se_images": errors, "interval": interval})
+    return found
+
+
+def checks(
+    study: Study, rows: Sequence[dict[str, Any]], differences: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return what the study promised beside what was found."""
     by_key = {_key(row): row for row in rows}
-    frozen, per_read = by_key["bnn/software/frozen"], by_key["bnn/software/per_read"]
-    chip, targets = by_key["bnn/spintronic/per_read"], study.targets
+    plain, frozen = by_key["dnn/software/none"], by_key["bnn/software/frozen"]
+    per_read, chip = by_key["bnn/software/per_read"], by_key["bnn/spintronic/per_read"]
+    targets, half = study.targets, str(0.5)
     gap = max(abs(chip["accuracy"] - twin["accuracy"]) for twin in (frozen, per_read))
+    reach = [max(map(abs, d["interval"])) for d in differences if d["interval"] is not None]
+    foreign = chip["ood_ece"].get(half)
+    ratio = None if foreign is None else plain["ood_ece"][half] / max(foreign, 1e-9)
     wanted = (
         ("software BNN accuracy, frozen", frozen["accuracy"], ">=", targets.software_accuracy),
         ("software BNN accuracy, per read", per_read["accuracy"], ">=", targets.software_accuracy),
         ("spintronic BNN accuracy", chip["accuracy"], ">=", targets.spintronic_accuracy),
+        ("spintronic BNN NLL", chip["nll"], "<=", targets.spintronic_nll),
         ("spintronic BNN ECE", chip["ece"], "<=", targets.spintronic_ece),
+        ("spintronic BNN ECE above floor", chip["ece"] - chip["ece_floor"], "<=",
+         targets.spintronic_ece_excess),
+        ("spintronic BNN OOD ECE", foreign, "<=", targets.spintronic_ood_ece),
+        ("OOD ECE, deterministic over spintronic", ratio, ">=", targets.ood_ece_ratio),
+        ("spintronic BNN epistemic AUROC", chip["auroc_epistemic"], ">=",
+         targets.spintronic_auroc),
         ("distance to the software twins", gap, "<=", targets.accuracy_gap),
-    )
+        ("paired 95 % interval, far end", max(reach, default=None), "<=",
+         targets.paired_interval),
+    )  # fmt: skip
     return [
         {
             "name": name,
             "value": value,
             "target": f"{sign} {target:g}",
-            "met": value >= target if sign == ">=" else value <= target,
+            "met": _met(value, sign, target),
         }
         for name, value, sign, target in wanted
         if target is not None
     ]
+
+
+def _met(value: float | None, sign: str, target: float) -> bool | None:
+    """Return whether a value is what was wanted; nothing where it was not measured."""
+    if value is None:
+        return None
+    return value >= target if sign == ">=" else value <= target

@@ -234,8 +234,20 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
         f"seed{seed}-examples",
         lambda: {"examples": evaluate.examples(shown, bench.test, reads, key.child("examples"))},
     )["examples"]
+    found["fidelity"] = bench.folder.step(
+        f"seed{seed}-fidelity", lambda: _fidelity(bench, rows[2], rows, key)
+    )
     found["seconds"] = _seconds(bench, seed, found["rows"])
     return found
+
+
+def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:
+    """Return how far other rows' predictions are from those of the software read as the chip."""
+    images = bench.test.images[: bench.study.evaluation.ladder_images]
+    others = [row for row in rows if row is not reference and row.network.random_layers()]
+    execution = bench.watch.execution("fidelity")
+    reads = bench.study.evaluation.reads
+    return evaluate.fidelity([reference, *others], images, reads, key.child("fidelity"), execution)
 
 
 def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:

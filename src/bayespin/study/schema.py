@@ -252,6 +252,9 @@ class Evaluation:
                 raise ValueError(f"`blends` must lie in [0, 1), but hold {blend}.")
 
 
+_NO_SHARES = ("spintronic_nll", "ood_ece_ratio")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Targets:
     """What a study promises; the report says plainly what was met."""
@@ -260,16 +263,30 @@ class Targets:
     """Least accuracy of the Bayesian network in software, in either sampling."""
     spintronic_accuracy: float | None = None
     """Least accuracy on the chip."""
+    spintronic_nll: float | None = None
+    """Largest negative log-likelihood on the chip, in nats."""
     spintronic_ece: float | None = None
     """Largest calibration error on the chip."""
+    spintronic_ece_excess: float | None = None
+    """The same, less what perfect calibration would show on as many images."""
+    spintronic_ood_ece: float | None = None
+    """Largest calibration error on the chip at a blend of one half."""
+    ood_ece_ratio: float | None = None
+    """Least factor by which that of the deterministic network is larger."""
+    spintronic_auroc: float | None = None
+    """Least area under the curve of telling foreign images by epistemic entropy."""
     accuracy_gap: float | None = None
     """Largest distance in accuracy between the chip and either software twin."""
+    paired_interval: float | None = None
+    """Bound on the 95 % interval over seeds of the chip's accuracy less either twin's."""
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             target = getattr(self, name)
-            if target is not None and not 0 <= target <= 1:
-                raise ValueError(f"`{name}` must be a share from 0 to 1, but is {target}.")
+            most = math.inf if name in _NO_SHARES else 1
+            if target is not None and not 0 <= target <= most:
+                kind = "not be negative" if most > 1 else "be a share from 0 to 1"
+                raise ValueError(f"`{name}` must {kind}, but is {target}.")
 
 
 @dataclass(frozen=True, kw_only=True)

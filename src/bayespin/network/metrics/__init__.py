@@ -29,7 +29,12 @@ from bayespin.network.metrics.detection import (
 )
 from bayespin.network.metrics.probabilities import SMALLEST_PROBABILITY, top_label
 from bayespin.network.metrics.scores import accuracy, brier, nll
-from bayespin.network.metrics.uncertainty import Predictive, PredictiveAccumulator, entropy
+from bayespin.network.metrics.uncertainty import (
+    Predictive,
+    PredictiveAccumulator,
+    entropy,
+    predictive_of,
+)
 
 __all__ = [
     "SMALLEST_PROBABILITY",
@@ -54,6 +59,7 @@ __all__ = [
     "fpr95",
     "nll",
     "paired_difference",
+    "predictive_of",
     "reliability",
     "risk_at_coverage",
     "signed_calibration_error",

@@ -20,12 +20,15 @@ from bayespin.network.metrics.comparison import (
     paired_difference,
 )
 from bayespin.network.metrics.detection import (
+    RiskCoverage,
+    augrc,
     aupr,
     aurc,
     auroc,
     coverage_at_risk,
     fpr95,
     risk_at_coverage,
+    risk_coverage,
 )
 from bayespin.network.metrics.probabilities import SMALLEST_PROBABILITY, top_label
 from bayespin.network.metrics.scores import accuracy, brier, nll
@@ -44,8 +47,10 @@ __all__ = [
     "Predictive",
     "PredictiveAccumulator",
     "Reliability",
+    "RiskCoverage",
     "accuracy",
     "adaptive_ece",
+    "augrc",
     "aupr",
     "aurc",
     "auroc",
@@ -62,6 +67,7 @@ __all__ = [
     "predictive_of",
     "reliability",
     "risk_at_coverage",
+    "risk_coverage",
     "signed_calibration_error",
     "top_label",
 ]

@@ -31,6 +31,7 @@ from bayespin.network.metrics.detection import (
     risk_coverage,
 )
 from bayespin.network.metrics.probabilities import SMALLEST_PROBABILITY, top_label
+from bayespin.network.metrics.reads import ReadsCurve, reads_curve
 from bayespin.network.metrics.scores import accuracy, brier, nll
 from bayespin.network.metrics.uncertainty import (
     Predictive,
@@ -46,6 +47,7 @@ __all__ = [
     "PairedDifference",
     "Predictive",
     "PredictiveAccumulator",
+    "ReadsCurve",
     "Reliability",
     "RiskCoverage",
     "accuracy",
@@ -65,6 +67,7 @@ __all__ = [
     "nll",
     "paired_difference",
     "predictive_of",
+    "reads_curve",
     "reliability",
     "risk_at_coverage",
     "risk_coverage",

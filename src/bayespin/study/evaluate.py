@@ -12,6 +12,7 @@ from bayespin.network.prediction import Execution, predict, predict_reads
 from bayespin.nn.estimators import Sampling
 from bayespin.rng import Key
 from bayespin.shapes import Float, Int, Tensor
+from bayespin.study.shifts import blended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +46,7 @@ class TestSet:
 
     def blended(self, fraction: float, count: int) -> Tensor:
         """Return (1 − f) x + f x_foreign for the first `count` images."""
-        return torch.lerp(self.images[:count], self.partners[:count], fraction)
-
-
-def pair(foreign: Tensor, count: int, key: Key) -> Tensor:
-    """Return `count` foreign images in keyed order, repeating the order where they are too few."""
-    order = torch.randperm(len(foreign), generator=key.generator())
-    return foreign[order.repeat(-(-count // len(order)))[:count]]
+        return blended(self.images[:count], self.partners[:count], fraction)
 
 
 def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
-from bayespin.study import cells, data, evaluate, provenance, results
+from bayespin.study import cells, data, evaluate, provenance, results, shifts
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
 from bayespin.study.store import RunFolder, write_json
@@ -163,8 +163,8 @@ def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch)
         test=TestSet(
             images=test.images[:count],
             labels=test.labels[:count],
-            partners=evaluate.pair(foreign.images, count, key.child("pairs")),
-            foreign=evaluate.pair(
+            partners=shifts.pair(foreign.images, count, key.child("pairs")),
+            foreign=shifts.pair(
                 foreign.images,
                 min(count, study.evaluation.ladder_images, len(foreign.images)),
                 key.child("strangers"),

@@ -91,6 +91,28 @@ def proportion_is(successes, trials, exact, alpha=ALPHA, ledger=LEDGER) -> None:
     _judge("proportion", successes / trials, exact, z, float(stats.norm.isf(alpha / 2)))
 
 
+def proportion_at_most(successes, trials, bound, alpha=ALPHA, ledger=LEDGER) -> None:
+    """`successes` of `trials` agree with some probability of `bound` or less (binomial, exact)."""
+    ledger.charge(alpha)
+    most = trials * bound
+    if most < MIN_EVENTS:
+        raise ValueError(
+            f"`trials` must give {MIN_EVENTS} events or more at the bound, not {most:g}."
+        )
+    z = float(stats.norm.isf(stats.binom(trials, bound).sf(successes - 1)))
+    if not z <= float(stats.norm.isf(alpha)):
+        raise AssertionError(
+            f"The proportion must be {bound:.8g} or less, but is {successes / trials:.8g}: "
+            f"z = {z:+.2f}."
+        )
+
+
+def bound_catches(wrong, trials, bound, alpha=ALPHA) -> float:
+    """Return the probability that `proportion_at_most` refuses a true proportion of `wrong`."""
+    most = stats.binom(trials, bound).isf(alpha)
+    return float(stats.binom(trials, wrong).sf(most))
+
+
 def ks_is(samples, cdf: Callable, alpha=ALPHA, ledger=LEDGER) -> None:
     """Independent samples follow the continuous law `cdf` (exact Kolmogorov-Smirnov).
 

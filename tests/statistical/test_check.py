@@ -10,8 +10,10 @@ from tests.statistical.check import (
     ALPHA,
     CHECKS,
     Ledger,
+    bound_catches,
     ks_is,
     mean_is,
+    proportion_at_most,
     proportion_is,
     required_samples,
     variance_is,
@@ -74,6 +76,19 @@ def test_proportion_false_alarms_never_exceed_alpha(random):
     assert LOOSE / 2 < refused <= LOOSE
 
 
+@pytest.mark.parametrize("wrong", [0.2, 0.1])
+def test_bounds_are_refused_as_often_as_stated(wrong):
+    """Summed exactly: at most `alpha` at the bound, and the stated power above it."""
+    law, refused = stats.binom(300, wrong), 0.0
+    for k in range(301):
+        try:
+            proportion_at_most(k, 300, 0.1, alpha=LOOSE, ledger=unpaid())
+        except AssertionError:
+            refused += law.pmf(k)
+    assert refused == pytest.approx(bound_catches(wrong, 300, 0.1, alpha=LOOSE), rel=1e-9)
+    assert refused > 0.99 if wrong > 0.1 else LOOSE / 2 < refused <= LOOSE
+
+
 def test_ks_false_alarms(random):
     ledger = unpaid()
     false_alarms_are_as_stated(
@@ -118,6 +133,8 @@ def test_bias_allows_itself_and_no_more(random):
 def test_too_few_events_or_samples_are_refused():
     with pytest.raises(ValueError, match="20 events or more, not 10"):
         proportion_is(10, 1000, 0.01, ledger=unpaid())
+    with pytest.raises(ValueError, match="20 events or more at the bound, not 3"):
+        proportion_at_most(1, 300, 0.01, ledger=unpaid())
     with pytest.raises(ValueError, match="500 or more, but holds 3"):
         variance_is([1.0, 2.0, 3.0], 1.0, ledger=unpaid())
 

@@ -13,7 +13,7 @@ from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Dense
 from bayespin.rng import Key
 from bayespin.study import evaluate
-from bayespin.study.evaluate import Row, pair
+from bayespin.study.evaluate import Row
 
 COUNT, STRONG = 40, 8.0
 
@@ -92,16 +92,6 @@ def test_a_blend_weakens_the_known_image_in_proportion(sure, told):
 def test_a_blend_adds_the_partner(told):
     bright = replace(told, partners=torch.ones_like(told.images))
     assert torch.allclose(bright.blended(0.3, COUNT), 0.7 * told.images + 0.3)
-
-
-def test_partners_use_every_foreign_image_before_any_twice():
-    foreign = torch.arange(7.0).view(7, 1, 1, 1).expand(7, 1, 28, 28)
-    drawn = pair(foreign, 17, Key.root(2))[:, 0, 0, 0].int().tolist()
-    assert sorted(drawn[:7]) == list(range(7))
-    assert drawn[7:14] == drawn[:7]
-    assert drawn[14:] == drawn[:3]
-    assert pair(foreign, 3, Key.root(2))[:, 0, 0, 0].int().tolist() == drawn[:3]
-    assert pair(foreign, 7, Key.root(3))[:, 0, 0, 0].int().tolist() != drawn[:7]
 
 
 def test_epistemic_doubt_is_measured_where_there_is_some(bayesian, told):

@@ -6,16 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from bayespin.chip.accelerator import Accelerator
 from bayespin.cost.baselines import LayerWork, digital_baselines
 from bayespin.cost.components import load_components
-from bayespin.study import results
+from bayespin.study import evaluate, results
 from bayespin.study.schema import Study, Targets
-from tests.study.tiny import study
+from tests.study.tiny import TEST, study
 
 KEYS = ("dnn/software/none", "bnn/software/frozen", "bnn/software/per_read",
         "bnn/ideal/per_read", "bnn/spintronic/per_read")  # fmt: skip
+IMAGES = TEST
+RIGHT = torch.ones(5, IMAGES, dtype=torch.bool)
+RIGHT[2, 0] = RIGHT[4, 0] = False
 LAYER = {"layer": "conv1", "positions": 9, "weights": 150, "outputs": 6}
 
 
@@ -34,6 +38,12 @@ def found(seed: int, accuracy: float) -> dict[str, Any]:
             "accuracy": accuracy + index / 100, "nll": 1.0, "brier": 0.5, "ece": 0.02,
             "ece_floor": 0.01, "ece_floor_range": [accuracy, 2 * accuracy], "auroc_total": 0.9,
             "auroc_epistemic": None if key.startswith("dnn") else accuracy,
+            "adaptive_ece": 0.02, "classwise_ece": 0.01, "aurc": 0.1, "coverage_at_5": 0.5,
+            "risk_at_80": 0.05, "correct": evaluate.packed(RIGHT[index]),
+            **dict.fromkeys(
+                ("aupr_epistemic", "fpr95_epistemic"), None if key.startswith("dnn") else 0.4
+            ),
+            "shifts": {"noise": {"0.1": rung(accuracy)}},
             "reliability": {"seed": seed}, **rung(0.1), "ladder": {"0.5": rung(accuracy)},
         }  # fmt: skip
     bill = {
@@ -117,15 +127,62 @@ def test_promises_are_met_or_said_to_be_broken(two, assembled):
     """Accuracies are 0.86 frozen, 0.87 per read, 0.89 on the chip; its ECE is 0.02."""
     targets = Targets(software_accuracy=0.865, spintronic_accuracy=0.89, spintronic_ece=0.019,
                       accuracy_gap=0.0301)  # fmt: skip
-    told = results.checks(replace(two, targets=targets), assembled["rows"])
+    told = results.checks(replace(two, targets=targets), assembled["rows"], assembled["paired"])
     assert [check["met"] for check in told] == [False, True, True, False, True]
     assert [check["target"] for check in told] == [
         ">= 0.865", ">= 0.865", ">= 0.89", "<= 0.019", "<= 0.0301",
     ]  # fmt: skip
     assert told[-1]["value"] == pytest.approx(0.03)
     tight = replace(two, targets=Targets(accuracy_gap=0.0299))
-    assert not results.checks(tight, assembled["rows"])[0]["met"]
-    assert results.checks(two, assembled["rows"]) == []
+    assert not results.checks(tight, assembled["rows"], assembled["paired"])[0]["met"]
+    assert results.checks(two, assembled["rows"], assembled["paired"]) == []
+
+
+def test_promises_about_what_is_foreign(two, assembled):
+    """On the chip NLL 1, ECE 0.01 above its floor, OOD ECE 0.85 as of the plain one, AUROC 0.85."""
+    kept = Targets(spintronic_nll=1.0, spintronic_ece_excess=0.0101, spintronic_ood_ece=0.86,
+                   ood_ece_ratio=1.0, spintronic_auroc=0.84, paired_interval=1.0)  # fmt: skip
+    broken = Targets(spintronic_nll=0.99, spintronic_ece_excess=0.0099, spintronic_ood_ece=0.84,
+                     ood_ece_ratio=1.01, spintronic_auroc=0.86, paired_interval=0.001)  # fmt: skip
+    for targets, met in ((kept, True), (broken, False)):
+        told = results.checks(replace(two, targets=targets), assembled["rows"], assembled["paired"])
+        assert [check["met"] for check in told] == 6 * [met]
+
+
+def test_paired_differences_are_image_by_image(two):
+    """The chip errs on the first image, the frozen twin on none, the other on the same."""
+    frozen, per_read = results.paired(two, [found(3, 0.8), found(7, 0.9)])
+    images = two.data.test_images
+    assert frozen["difference"] == pytest.approx(-1 / images)
+    assert frozen["se_images"] == pytest.approx((1 / images**2) ** 0.5, rel=0.02)
+    assert frozen["interval"] == pytest.approx([-1 / images] * 2)
+    assert (per_read["difference"], per_read["se_images"]) == (0.0, 0.0)
+    assert results.paired(two, [found(3, 0.8)])[0]["interval"] is None
+
+
+def test_one_interval_over_two_seeds_by_hand(two):
+    """Differences −1/n and −2/n: mean −1.5/n, error 0.5/n, t of one degree 12.706."""
+    seeds = [found(3, 0.8), found(7, 0.9)]
+    second = RIGHT[0].clone()
+    second[:2] = False
+    seeds[1]["rows"][KEYS[-1]]["correct"] = evaluate.packed(second)
+    low, high = results.paired(two, seeds)[0]["interval"]
+    n = two.data.test_images
+    assert (low, high) == pytest.approx(((-1.5 - 6.353) / n, (-1.5 + 6.353) / n), rel=1e-3)
+
+
+def test_shifts_have_errors_and_fidelity_waits_for_all_seeds(two):
+    seeds = [found(3, 0.8), found(7, 0.9)]
+    made = results.assemble(two, Accelerator.from_preset(), seeds)
+    row = made["rows"][0]
+    assert row["shifts"]["noise"]["0.1"]["ood_ece"] == pytest.approx(0.85)
+    assert row["se"]["shifts"]["noise"]["0.1"]["ood_ece"] == pytest.approx(0.05)
+    assert "fidelity" not in made
+    for index, one in enumerate(seeds):
+        one["fidelity"] = {"again": {"kl": float(index)}}
+    made = results.assemble(two, Accelerator.from_preset(), seeds)
+    assert made["fidelity"] == {"again": {"kl": 0.5}}
+    assert made["fidelity_se"] == {"again": {"kl": 0.5}}
 
 
 def test_baselines_count_every_position(two, assembled):

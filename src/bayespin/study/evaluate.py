@@ -9,10 +9,12 @@ import torch
 from bayespin.network import metrics
 from bayespin.network.metrics import Predictive
 from bayespin.network.models import Network
-from bayespin.network.prediction import Execution, predict, predict_reads
+from bayespin.network.prediction import Execution, by_block, predict, predict_reads
+from bayespin.network.stopping import Bets, NormalMixture, StoppingRule, stop_reads
 from bayespin.nn.estimators import Sampling
 from bayespin.rng import Key
 from bayespin.shapes import Bool, Float, Int, Tensor
+from bayespin.study.shifts import blended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +48,7 @@ class TestSet:
 
     def blended(self, fraction: float, count: int) -> Tensor:
         """Return (1 − f) x + f x_foreign for the first `count` images."""
-        return torch.lerp(self.images[:count], self.partners[:count], fraction)
-
-
-def pair(foreign: Tensor, count: int, key: Key) -> Tensor:
-    """Return `count` foreign images in keyed order, repeating the order where they are too few."""
-    order = torch.randperm(len(foreign), generator=key.generator())
-    return foreign[order.repeat(-(-count // len(order)))[:count]]
+        return blended(self.images[:count], self.partners[:count], fraction)
 
 
 def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -> dict[str, Any]:
@@ -129,6 +125,49 @@ def fidelity(
     found = {row.key: mean(row, "once") for row in rows[1:]}
     found["again"] = mean(rows[0], "again")
     return {name: vars(metrics.fidelity(reference, other)) for name, other in found.items()}
+
+
+STOPPING = {"bets": Bets(), "normal mixture": NormalMixture()}
+"""Kinds of evidence that `spent` stops reads with: what holds for any reads, and for many."""
+
+
+def spent(
+    row: Row, test: TestSet, count: int, reads: int, key: Key, execution: Execution
+) -> dict[str, Any]:
+    """Return metrics against the number of reads, and what stopping reads early saves.
+
+    Args:
+        row: a network with random layers.
+        test: of which the first images are read, and as many strangers.
+        count: how many of them.
+        reads: the most per image.
+        key: of all draws.
+        execution: workers and progress.
+    """
+
+    def taken(images: Tensor, word: str) -> Tensor:
+        def one(block: int, part: Tensor) -> Tensor:
+            own = key.child(word)
+            return predict_reads(row.network, part, row.semantics, reads, own, block)
+
+        return torch.cat(by_block(images, one, execution), 1)
+
+    labels, known = test.labels[:count], taken(test.images[:count], "known")
+    strangers = taken(test.foreign[:count], "strangers")
+    full = known.double().mean(0).argmax(1)
+    stopped = {}
+    for name, evidence in STOPPING.items():
+        rule = StoppingRule(evidence=evidence, first=min(10, reads), most=reads)
+        found = stop_reads(known, rule)
+        stopped[name] = {
+            "error": rule.error,
+            "mean_reads": float(found.reads.double().mean()),
+            "decided": float(found.decided.double().mean()),
+            "accuracy": metrics.accuracy(found.predictive.mean, labels),
+            "changed": float((found.choice != full).double().mean()),
+        }
+    curve = metrics.reads_curve(known, labels, strangers, groups=10)
+    return {"images": count, "curve": curve.as_lists(), "stopped": stopped}
 
 
 def blend(

@@ -69,7 +69,8 @@ def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]
         "examples": first.get("examples", []),
         "baselines": baselines(study, first["mapping"]),
         "paired": (differences := paired(study, per_seed)),
-        "fidelity": _average([found["fidelity"] for found in per_seed]),
+        **_over_seeds(per_seed, "fidelity"),
+        **_over_seeds(per_seed, "reads"),
         "checks": checks(study, rows, differences),
         "not_simulated": list(NOT_SIMULATED),
     }
@@ -100,6 +101,7 @@ def _rows(study: Study, found: dict[str, Any]) -> list[dict[str, Any]]:
                     n: {f: rung[n] for f, rung in ladder.items()}
                     for n in (*_LADDERS, "ood_entropy")
                 },
+                "shifts": values.get("shifts", {}),
                 **{name: bill[name] if bill is not None else None for name in _BILLS},
                 "breakdown": bill["breakdown"] if bill is not None else None,
             }
@@ -119,6 +121,25 @@ def _average(values: Sequence[Any]) -> Any:
     return math.fsum(values) / len(values)
 
 
+def _errors(values: Sequence[Any]) -> Any:
+    """Return the standard error of numbers, or of mappings and lists element by element."""
+    head = values[0]
+    if isinstance(head, dict):
+        return {name: _errors([v[name] for v in values]) for name in head}
+    if isinstance(head, list):
+        return [_errors(list(parts)) for parts in zip(*values, strict=True)]
+    return _standard_error(values)
+
+
+def _over_seeds(per_seed: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return a part of the results as mean and error; nothing before all seeds have it."""
+    found = [one[name] for one in per_seed if name in one]
+    if len(found) < len(per_seed):
+        return {}
+    mean = {name: _average(found)}
+    return mean if len(found) == 1 else {**mean, f"{name}_se": _errors(found)}
+
+
 def _mean(rows: Sequence[dict[str, Any]], study: Study) -> dict[str, Any]:
     """Return the mean row over seeds, with standard errors."""
     fixed = ("model", "where", "sampling", "reads", "images")
@@ -131,6 +152,7 @@ def _mean(rows: Sequence[dict[str, Any]], study: Study) -> dict[str, Any]:
         for name in (*_SCALARS, *_BILLS):
             if rows[0][name] is not None:
                 mean["se"][name] = _standard_error([r[name] for r in rows])
+        mean["se"]["shifts"] = _errors([r["shifts"] for r in rows])
         for name in _LADDERS:
             mean["se"][name] = {
                 f: _standard_error([r[name][f] for r in rows]) for f in rows[0][name]

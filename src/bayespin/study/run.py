@@ -24,6 +24,7 @@ from bayespin.rng import Key
 from bayespin.study import cells, data, evaluate, provenance, results
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
+from bayespin.study.shifts import Rung, noises, pair, rotations
 from bayespin.study.store import RunFolder, write_json
 
 HEADLINE_BLEND = 0.5
@@ -174,8 +175,8 @@ def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch)
         test=TestSet(
             images=test.images[:count],
             labels=test.labels[:count],
-            partners=evaluate.pair(foreign.images, count, key.child("pairs")),
-            foreign=evaluate.pair(
+            partners=pair(foreign.images, count, key.child("pairs")),
+            foreign=pair(
                 foreign.images,
                 min(count, study.evaluation.ladder_images, len(foreign.images)),
                 key.child("strangers"),
@@ -229,7 +230,14 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
         bench.watch.table(results.assemble(bench.study, bench.chip, [found]))
     for row in rows:
         found["rows"][row.key]["ladder"] = _ladder(bench, row, key, seed)
+        found["rows"][row.key]["shifts"] = _shifts(bench, row, key, seed)
     reads, shown = bench.study.evaluation.reads, [rows[0], rows[-1]]
+    few = min(bench.study.evaluation.ladder_images, len(bench.test.images))
+    watching = bench.watch.execution(f"seed {seed}: number of reads")
+    found["reads"] = bench.folder.step(
+        f"seed{seed}-reads",
+        lambda: evaluate.spent(rows[-1], bench.test, few, reads, key.child("reads"), watching),
+    )
     found["examples"] = bench.folder.step(
         f"seed{seed}-examples",
         lambda: {"examples": evaluate.examples(shown, bench.test, reads, key.child("examples"))},
@@ -365,6 +373,30 @@ def _ladder(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
         name = f"seed{seed}-blend{fraction:g}-{row.key.replace('/', '-')}"
         ladder[str(fraction)] = bench.folder.step(name, compute)
     return ladder
+
+
+def _shifts(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
+    """Return calibration on turned and on noisy images, by degrees and by deviation."""
+    evaluation, test = bench.study.evaluation, bench.test
+    count = min(evaluation.ladder_images, len(test.images))
+    images, labels = test.images[:count], test.labels[:count]
+    noise = Key.root(0).child("shifts")  # the same images for every row and seed
+    found: dict[str, Any] = {}
+    for rung in (
+        *rotations(images, labels, evaluation.rotations),
+        *noises(images, labels, evaluation.noises, noise),
+    ):
+
+        def compute(rung: Rung = rung) -> dict[str, Any]:
+            what = f"{rung.shift} {rung.level:g}"
+            execution = bench.watch.execution(f"seed {seed}: {what}, {row.key}")
+            own = key.child("shift", row.key, what)
+            return evaluate.blend(row, rung.images, labels, evaluation.reads, own, execution)
+
+        name = f"seed{seed}-{rung.shift}{rung.level:g}-{row.key.replace('/', '-')}"
+        levels = found.setdefault(rung.shift, {})
+        levels[str(rung.level)] = bench.folder.step(name, compute)
+    return found
 
 
 def _seconds(bench: _Bench, seed: int, rows: dict[str, Any]) -> dict[str, float]:

@@ -239,14 +239,24 @@ class Evaluation:
     """Monte-Carlo passes per image."""
     blends: tuple[float, ...]
     """Fractions f of foreign image in the ladder x = (1 − f) x_in + f x_foreign; 0 is added."""
+    rotations: tuple[float, ...] = ()
+    """Degrees by which test images are turned."""
+    noises: tuple[float, ...] = ()
+    """Deviations of Gaussian noise added to every pixel, over the whole range of grey."""
     ladder_images: int = 10_000
-    """Test images of the rungs other than f = 0 and f = 0.5, which use all."""
+    """Test images of the rungs other than f = 0 and f = 0.5, which use all, and of everything else
+    that needs fewer: turned and noisy images, fidelity, and the curve over the number of reads."""
 
     def __post_init__(self) -> None:
         if self.reads < 2:
             raise ValueError(f"`reads` must be at least 2, but is {self.reads}.")
         if self.ladder_images < 1:
             raise ValueError(f"`ladder_images` must be at least 1, but is {self.ladder_images}.")
+        for name in ("rotations", "noises"):
+            if any(not 0 < level < 360 for level in getattr(self, name)):
+                raise ValueError(
+                    f"`{name}` must be positive and below 360, but are {getattr(self, name)}."
+                )
         for blend in self.blends:
             if not 0 <= blend < 1:
                 raise ValueError(f"`blends` must lie in [0, 1), but hold {blend}.")

@@ -92,6 +92,47 @@ def test_selective_prediction_by_hand():
     assert metrics.coverage_at_risk(confidence, torch.zeros(5, dtype=torch.bool)) == 0
 
 
+def selective(images: int, seed: int, ties: bool):
+    random = torch.Generator().manual_seed(seed)
+    confidence = torch.rand(images, generator=random, dtype=torch.float64)
+    correct = torch.rand(images, generator=random).double() < 0.3 + 0.7 * confidence
+    return (confidence.round(decimals=1) if ties else confidence), correct
+
+
+def test_curve_of_risk_and_coverage_by_hand():
+    confidence = torch.tensor([0.9, 0.5, 0.8, 0.7, 0.6])
+    correct = torch.tensor([True, False, True, False, True])
+    curve = metrics.risk_coverage(confidence, correct)
+    assert curve.coverage.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert curve.risk.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 4, 2 / 5])
+    # Errors that slip through: 0, 0, 0, 1/5, 1/5, 2/5 of all, at 0 to 5 images kept.
+    assert metrics.augrc(confidence, correct) == pytest.approx((0.2 + 0.2 + 0.4 / 2) / 5)
+    assert curve.as_lists(2) == {"coverage": [0.6, 1.0], "risk": pytest.approx([1 / 3, 0.4])}
+    assert curve.as_lists()["risk"] == curve.risk.tolist()
+    with pytest.raises(ValueError, match="`points` must be at least 1, but is 0"):
+        curve.as_lists(0)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("images,seed", [(2, 1), (40, 2), (3000, 3)])
+def test_augrc_is_its_closed_form_and_aurc_the_area(images, seed, ties):
+    """(1 − AUROC_f) a (1 − a) + (1 − a)²/2, with sklearn's AUROC of right against wrong."""
+    confidence, correct = selective(images, seed, ties)
+    correct[0], correct[1] = True, False
+    right = correct.double().mean()
+    order = roc_auc_score(correct.numpy(), confidence.numpy())
+    exact = (1 - order) * right * (1 - right) + (1 - right) ** 2 / 2
+    assert metrics.augrc(confidence, correct) == pytest.approx(float(exact), rel=1e-12)
+    curve = metrics.risk_coverage(confidence, correct)
+    assert metrics.aurc(confidence, correct) == pytest.approx(float(curve.risk.mean()), rel=1e-12)
+
+
+def test_augrc_of_nothing_right_and_nothing_wrong():
+    confidence = torch.linspace(0, 1, 7)
+    assert metrics.augrc(confidence, torch.ones(7, dtype=torch.bool)) == 0
+    assert metrics.augrc(confidence, torch.zeros(7, dtype=torch.bool)) == pytest.approx(0.5)
+
+
 def test_ties_count_with_the_expectation_over_their_orders():
     from itertools import permutations
 

@@ -20,16 +20,25 @@ from bayespin.network.metrics.comparison import (
     paired_difference,
 )
 from bayespin.network.metrics.detection import (
+    RiskCoverage,
+    augrc,
     aupr,
     aurc,
     auroc,
     coverage_at_risk,
     fpr95,
     risk_at_coverage,
+    risk_coverage,
 )
 from bayespin.network.metrics.probabilities import SMALLEST_PROBABILITY, top_label
+from bayespin.network.metrics.reads import ReadsCurve, reads_curve
 from bayespin.network.metrics.scores import accuracy, brier, nll
-from bayespin.network.metrics.uncertainty import Predictive, PredictiveAccumulator, entropy
+from bayespin.network.metrics.uncertainty import (
+    Predictive,
+    PredictiveAccumulator,
+    entropy,
+    predictive_of,
+)
 
 __all__ = [
     "SMALLEST_PROBABILITY",
@@ -38,9 +47,12 @@ __all__ = [
     "PairedDifference",
     "Predictive",
     "PredictiveAccumulator",
+    "ReadsCurve",
     "Reliability",
+    "RiskCoverage",
     "accuracy",
     "adaptive_ece",
+    "augrc",
     "aupr",
     "aurc",
     "auroc",
@@ -54,8 +66,11 @@ __all__ = [
     "fpr95",
     "nll",
     "paired_difference",
+    "predictive_of",
+    "reads_curve",
     "reliability",
     "risk_at_coverage",
+    "risk_coverage",
     "signed_calibration_error",
     "top_label",
 ]

@@ -1,6 +1,7 @@
 """Telling strangers from the known, and errors from hits, by a score."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -160,3 +161,62 @@ def coverage_at_risk(
     risks = _risks(confidence, correct)
     allowed = torch.nonzero(risks <= risk).flatten()
     return 0.0 if len(allowed) == 0 else (int(allowed[-1]) + 1) / len(risks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskCoverage:
+    """Error rate among the most confident images, against the share of images that they are."""
+
+    coverage: Float[Tensor, " images"]
+    risk: Float[Tensor, " images"]
+
+    def as_lists(self, points: int = 100) -> dict[str, list[float]]:
+        """Return the curve at evenly spaced coverages up to 1, as lists fit for JSON.
+
+        Raises:
+            ValueError: fewer than one point.
+        """
+        if points < 1:
+            raise ValueError(f"Argument `points` must be at least 1, but is {points}.")
+        images = len(self.risk)
+        places = sorted({-(-images * k // points) - 1 for k in range(1, points + 1)})
+        return {"coverage": self.coverage[places].tolist(), "risk": self.risk[places].tolist()}
+
+
+@cites("arXiv:1805.08206")
+def risk_coverage(
+    confidence: Float[Tensor, " images"], correct: Bool[Tensor, " images"]
+) -> RiskCoverage:
+    """Return the curve whose area is `aurc`, one point for each number of images kept.
+
+    coverage_k = k/N,  risk_k = error rate among the k most confident images
+
+    Source: Geifman, Uziel and El-Yaniv, arXiv:1805.08206.
+
+    Raises:
+        ValueError: no image, a confidence that is not finite, or lengths that differ.
+    """
+    risk = _risks(confidence, correct)
+    kept = torch.arange(1, len(risk) + 1, dtype=torch.float64, device=risk.device)
+    return RiskCoverage(coverage=kept / len(risk), risk=risk)
+
+
+@cites("arXiv:2407.01032")
+def augrc(confidence: Float[Tensor, " images"], correct: Bool[Tensor, " images"]) -> float:
+    """Return the area under the generalised risk-coverage curve; 0 to 1/2.
+
+    AUGRC = ∫ P(wrong and kept) d coverage = (1 − AUROC_f) a (1 − a) + (1 − a)²/2
+
+    Symbols: a accuracy; AUROC_f probability that a right image is more confident than a wrong one,
+    ties one half. It is the mean rate of errors that slip through, over all coverages; unlike
+    `aurc` it does not weigh the few most confident images most. The integral is by trapezoids
+    through all points from (0, 0), with which the second form is exact.
+
+    Source: Traub et al., arXiv:2407.01032.
+
+    Raises:
+        ValueError: no image, a confidence that is not finite, or lengths that differ.
+    """
+    curve = risk_coverage(confidence, correct)
+    slipped = curve.risk * curve.coverage
+    return float((slipped.sum() - slipped[-1] / 2) / len(slipped))

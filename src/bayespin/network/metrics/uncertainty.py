@@ -34,6 +34,16 @@ class Predictive:
     reads: int
 
 
+def predictive_of(
+    mean: Float[Tensor, "images classes"], aleatoric: Float[Tensor, " images"], reads: int
+) -> Predictive:
+    """Return the split of the entropy of a mean over reads, from the mean entropy of the reads."""
+    total = torch.special.entr(mean).sum(1)
+    # Jensen's inequality makes the difference non-negative; the clamp only removes rounding.
+    epistemic = (total - aleatoric).clamp_min(0)
+    return Predictive(mean=mean, total=total, aleatoric=aleatoric, epistemic=epistemic, reads=reads)
+
+
 @cites("arXiv:1710.07283")
 class PredictiveAccumulator:
     """Mean probabilities and entropy split over reads, without keeping the reads.
@@ -97,11 +107,5 @@ class PredictiveAccumulator:
         """
         if self._probabilities is None or self._entropies is None:
             raise ValueError("A predictive distribution needs at least one read, but has none.")
-        mean = self._probabilities / self._reads
-        total = torch.special.entr(mean).sum(1)
-        aleatoric = self._entropies / self._reads
-        # Jensen's inequality makes the difference non-negative; the clamp only removes rounding.
-        epistemic = (total - aleatoric).clamp_min(0)
-        return Predictive(
-            mean=mean, total=total, aleatoric=aleatoric, epistemic=epistemic, reads=self._reads
-        )
+        mean, aleatoric = self._probabilities / self._reads, self._entropies / self._reads
+        return predictive_of(mean, aleatoric, self._reads)

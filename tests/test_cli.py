@@ -14,8 +14,10 @@ import pytest
 import tomli_w
 
 from bayespin import cli, load
+from bayespin.load import build
 from bayespin.nn import mapping
 from bayespin.study import data
+from bayespin.study.schema import Study
 from tests.command_line import (
     Command,
     assert_one_sentence,
@@ -140,7 +142,7 @@ def test_set_takes_toml_values_and_bare_words(stand_ins, tmp_path):
     toml = write(tmp_path / "tiny.toml", stand_ins)
     changes = ["training.epochs = 7", "hardware.read_window=3 ns", "seeds=[4, 5]", "title=1 + 1",
                "targets.spintronic_ece=0.5"]  # fmt: skip
-    study = cli._study(str(toml), changes)
+    study = build(Study, *cli._content(str(toml), changes, "study"))
     assert study.training.epochs == 7
     assert study.hardware.read_window == 3e-9
     assert study.seeds == (4, 5)

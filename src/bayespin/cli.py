@@ -36,13 +36,33 @@ def run(
     out: Out = Path("runs"),
     force: Force = False,
     set: Set = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the study's data files.")] = None,
 ) -> None:
     """Train, deploy, evaluate and price a study; write a run folder with a report."""
+    from bayespin.study.regression.schema import is_regression
+
+    changes = [*(set or ()), *_data_path(data)]
+    content, where = _content(study, changes, "study")
+    carry_out = _regress if is_regression(content) else _classify
+    carry_out(content, where, out, force)
+
+
+def _data_path(data: Path | None) -> list[str]:
+    """Return the change of a field that a folder of data means, written as TOML."""
+    import json
+
+    return [] if data is None else [f"data.path={json.dumps(str(data))}"]
+
+
+def _classify(content: dict[str, Any], where: str, out: Path, force: bool) -> None:
+    """Carry out a study of images."""
+    from bayespin.load import build
     from bayespin.report import page
     from bayespin.study.run import Watch, prepare, run_study
+    from bayespin.study.schema import Study
     from bayespin.study.store import read_results
 
-    chosen = _study(study, set if set is not None else [])
+    chosen = build(Study, content, where)
     folder, _ = prepare(chosen, out)
     again = folder.finished and not force
     try:
@@ -58,6 +78,18 @@ def run(
         raise typer.Exit(130) from None
     _show(read_results(final), "finished earlier" if again else "")
     typer.echo(f"Report: {final / 'report.html'}")
+
+
+def _regress(content: dict[str, Any], where: str, out: Path, force: bool) -> None:
+    """Carry out a study of numbers."""
+    from bayespin.load import build
+    from bayespin.report.regression import page
+    from bayespin.study.regression.run import prepare, run_regression
+    from bayespin.study.regression.schema import RegressionStudy
+
+    prepared = prepare(build(RegressionStudy, content, where), out)
+    carry_out = partial(run_regression, prepared, force=force, report=page.write)
+    _ensembles(carry_out, prepared.folder, force, page.table)
 
 
 @app.command()
@@ -105,12 +137,13 @@ def report(
     """Draw report.html of a finished run of any kind again."""
     from bayespin.report import page
     from bayespin.report.characterisation import page as characterisation_page
+    from bayespin.report.regression import page as regression_page
     from bayespin.report.simulation import page as simulation_page
 
-    kind, write = page.read(folder).get("kind"), page.write
-    if kind is not None:
-        characterised = kind in characterisation_page.KINDS
-        write = characterisation_page.write if characterised else simulation_page.write
+    kind = page.read(folder).get("kind")
+    own = {None: page.write, regression_page.KIND: regression_page.write}
+    own |= dict.fromkeys(characterisation_page.KINDS, characterisation_page.write)
+    write = own.get(kind, simulation_page.write)
     typer.echo(f"Report: {write(folder)}")
 
 
@@ -169,14 +202,6 @@ def _interrupted(force: bool, finished: bool) -> str:
     if not finished:
         return "Interrupted; the same command without --force resumes where this one stopped."
     return "Interrupted; the results from before stand, and --force begins anew."
-
-
-def _study(name: str, changes: list[str]) -> Any:
-    """Return the study that a name or a path means, with changes applied."""
-    from bayespin.load import build
-    from bayespin.study.schema import Study
-
-    return build(Study, *_content(name, changes, "study"))
 
 
 def _content(name: str, changes: list[str], kind: str) -> tuple[dict[str, Any], str]:

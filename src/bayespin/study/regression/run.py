@@ -26,7 +26,7 @@ from bayespin.rng import Key
 from bayespin.shapes import Float, Tensor
 from bayespin.study import provenance, regression_data
 from bayespin.study.bench import completed
-from bayespin.study.regression.schema import TOY, RegressionStudy
+from bayespin.study.regression.schema import TOY, RegressionStudy, RegressionTraining
 from bayespin.study.regression.scores import compared, scores
 from bayespin.study.regression_data import Split
 from bayespin.study.run import Watch
@@ -191,15 +191,7 @@ def _trained(prepared: Prepared, watch: Watch, key: Key, of: tuple[str, Split]) 
     """Return the trained network, from its checkpoint where there is one."""
     name, data = of
     training, images = prepared.study.training, (data.inputs, data.targets)
-    columns = data.inputs.shape[1]
-    network = Network(
-        {
-            "hidden": MeanFieldLayer(Dense(columns, training.hidden), key.child("hidden")),
-            "relu": nn.ReLU(),
-            "output": MeanFieldLayer(Dense(training.hidden, 2), key.child("output")),
-        }
-    )
-    network = network if training.ceiling is None else clippable(network)
+    network = _start(training, data.inputs.shape[1], key)
     path = prepared.folder.work / "checkpoints" / f"{name}.safetensors"
     if path.exists():
         return load_network(path, network).eval()
@@ -216,6 +208,17 @@ def _trained(prepared: Prepared, watch: Watch, key: Key, of: tuple[str, Split]) 
         fit(network, images, recipe, key.child("training", "aware"), progress=progress)
     save_network(path, network)
     return network.eval()
+
+
+def _start(training: RegressionTraining, columns: int, key: Key) -> Network:
+    """Return a network whose hidden units bend at different places of the inputs."""
+    hidden = MeanFieldLayer(Dense(columns, training.hidden), key.child("hidden"))
+    with torch.no_grad():
+        reach = columns**-0.5
+        hidden.bias.uniform_(-reach, reach, generator=key.child("bias").generator())
+    output = MeanFieldLayer(Dense(training.hidden, 2), key.child("output"))
+    network = Network({"hidden": hidden, "relu": nn.ReLU(), "output": output})
+    return network if training.ceiling is None else clippable(network)
 
 
 def _places() -> Float[Tensor, "places 1"]:
@@ -273,7 +276,9 @@ def _assembled(
 
 
 def _over(rows: list[dict[str, float]]) -> tuple[dict[str, float], dict[str, float | None]]:
-    table = {name: torch.tensor([row[name] for row in rows]).double() for name in rows[0]}
+    table = {
+        name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]
+    }
     count = len(rows)
     return (
         {name: float(values.mean()) for name, values in table.items()},

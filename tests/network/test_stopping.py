@@ -152,6 +152,17 @@ def normal_mixtures_err_as_stated():
     proportion_at_most(wrong_stops(reads, rule), count, ERROR)
 
 
+def test_rare_reads_that_carry_the_mean_fool_the_normal_mixture_and_not_the_bets():
+    """Class 0 leads by 0.001 on average and trails in nine of ten reads, as the page warns."""
+    count = 1000
+    rare = torch.rand(300, count, generator=KEY.child("rare").generator()) < 0.101
+    first = torch.where(rare, 0.95, 0.45).double()
+    reads = torch.stack([first, 1 - first], -1)
+    rule = StoppingRule(error=ERROR, first=10, step=1, most=300)
+    proportion_at_most(wrong_stops(reads, rule), count, ERROR)
+    assert wrong_stops(reads, replace(rule, evidence=NormalMixture())) > 0.3 * count
+
+
 def test_the_union_is_over_the_classes_that_could_beat_the_right_one():
     rule = StoppingRule(error=0.01)
     assert rule.threshold(10) == pytest.approx(math.log(900))

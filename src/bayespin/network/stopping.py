@@ -101,8 +101,11 @@ class NormalMixture:
 
     Symbols: n reads so far; s standard deviation of d over them (divisor n − 1); ρ scale of a
     lead in units of s, a half-normal weight over the leads bet on; Φ normal distribution function.
-    For normal d of known s this is exact at every n. Otherwise the stated error is a limit: it
-    wants a first look late enough for s to be right, and is *measured* in the tests, not proved.
+    For normal d of known s this is exact at every n. Otherwise the stated error is a limit, and
+    what it is for few reads is measured, not proved. Two classes 0.002 apart, looked at after every
+    read with an error of 5 %: 9 % of images stop wrongly with a first look at 5 reads, 5 % at 10
+    and 3 % at 30 (`Bets`: 3 %). Where rare reads carry the mean (one in ten at 0.95, the others at
+    0.45) it is 39 % at 10 and 14 % at 30: use `Bets` there.
 
     Source: Robbins, doi:10.1214/aoms/1177696786; with the variance found, asymptotic confidence
     sequences, Waudby-Smith et al., arXiv:2103.06476.

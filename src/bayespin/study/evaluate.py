@@ -62,7 +62,7 @@ def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -
 
     known, strangers = found(test.images, "clean"), found(test.foreign, "foreign")
     floor = metrics.ece_floor(known.mean, key.child("floor").generator())
-    doubting = bool(row.network.random_layers())
+    doubting = bool(row.network.random_stages())
     return {
         "accuracy": metrics.accuracy(known.mean, test.labels),
         "nll": metrics.nll(known.mean, test.labels),
@@ -110,7 +110,7 @@ def examples(rows: list[Row], test: TestSet, reads: int, key: Key) -> list[dict[
     stack = torch.stack(images)
     found = {
         row.key: predict_reads(
-            row.network, stack, row.semantics, reads if row.network.random_layers() else 1, key
+            row.network, stack, row.semantics, reads if row.network.random_stages() else 1, key
         ).double()
         for row in rows
     }

@@ -134,7 +134,7 @@ class _Posterior:
         most = 1 / (self.scale * window.floor**2) - decay if window.floor > 0 else torch.inf
         h.clamp_(least, most)
         self.momentum.lerp_(self.gradient, 1 - method.momentum)
-        slope = self.momentum / (1 - method.momentum**step) + decay * self.layer.mean
+        slope = self.momentum / (1 - method.momentum**step) + decay * self.layer.from_prior_mean()
         self.layer.mean.sub_(rate * slope / (h + decay))
         self.gradient.zero_()
         self.seen.zero_()

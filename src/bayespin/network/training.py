@@ -224,6 +224,14 @@ class Peers(Protocol):
         """Number of processes."""
         ...
 
+    def agree(self, network: Network, shares: int, plan: object) -> None:
+        """Give all processes the same parameters, and see that all plan the same.
+
+        Raises:
+            ValueError: they do not, or cannot train this network together.
+        """
+        ...
+
     def add_up(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its sum over the processes."""
         ...
@@ -235,6 +243,9 @@ class Alone:
 
     rank: int = 0
     count: int = 1
+
+    def agree(self, network: Network, shares: int, plan: object) -> None:
+        """Agree: there is nobody else."""
 
     def add_up(self, tensors: list[Tensor]) -> None:
         """Leave the tensors: they are the sums."""
@@ -291,14 +302,14 @@ def train(
     """Train `network` in place and return it: what `fit` does, in one process or in several.
 
     Args:
-        network: of the same numbers in every process.
+        network: of the same stages in every process; the first one's parameters are taken.
         data: all of it, in every process.
         recipe: method and objective.
         key: randomness of the whole training.
         run: processes, checkpoint and progress.
 
     Raises:
-        ValueError: what `fit` refuses.
+        ValueError: what `fit` refuses, or processes that do not agree.
         TrainingDiverged: the loss is not finite; the last checkpoint stands.
         InputError: the checkpoint is damaged or of another network.
     """
@@ -306,6 +317,8 @@ def train(
     _check(network, images, targets, recipe, key)
     learner = recipe.method.begin(network, recipe, len(images))
     first = load_state(run.checkpoint, network, learner.kept) if run.checkpoint is not None else 0
+    plan = (first, recipe.epochs, recipe.batch, len(images), key.path)
+    run.peers.agree(network, recipe.shares, plan)
     per_epoch = math.ceil(len(images) / recipe.batch)
     total = recipe.epochs * per_epoch
     loss = math.nan

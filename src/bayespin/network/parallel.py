@@ -103,6 +103,10 @@ class Processes:
             for tensor, found in zip(own, sums, strict=True):
                 tensor.copy_(found.view_as(tensor))
 
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        dist.barrier()
+
 
 @contextmanager
 def processes(

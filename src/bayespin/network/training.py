@@ -236,6 +236,10 @@ class Peers(Protocol):
         """Replace each tensor by its sum over the processes."""
         ...
 
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        ...
+
 
 @dataclass(frozen=True)
 class Alone:
@@ -249,6 +253,9 @@ class Alone:
 
     def add_up(self, tensors: list[Tensor]) -> None:
         """Leave the tensors: they are the sums."""
+
+    def wait(self) -> None:
+        """Return at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,6 +348,7 @@ def train(
         logger.info("epoch %d of %d: loss %.4f", epoch + 1, recipe.epochs, loss)
         if run.checkpoint is not None and run.peers.rank == 0:
             save_state(run.checkpoint, network, learner.kept, epoch + 1)
+    run.peers.wait()  # or another process would go on, and read a checkpoint that is not yet there
     return network
 
 

@@ -1,7 +1,7 @@
 """Training: the optimum of the bound in closed form, interruption, divergence."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -195,7 +195,7 @@ def test_divergence_names_epoch_and_step_and_keeps_the_last_checkpoint(tmp_path)
 @pytest.mark.parametrize(
     "field,value",
     [("epochs", 0), ("batch", 0), ("learning_rate", 0.0), ("learning_rate", float("nan")),
-     ("kl_weight", -0.1)],
+     ("kl_weight", -0.1), ("shares", 0)],
 )  # fmt: skip
 def test_impossible_recipes_are_refused(field, value):
     with pytest.raises(ValueError, match=f"`{field}` must"):
@@ -207,3 +207,82 @@ def test_rate_falls_by_half_a_cosine():
     rates = [training._rate(recipe, step, 4) for step in range(4)]
     assert rates == pytest.approx([0.4, 0.2 * (1 + 0.5**0.5), 0.2, 0.2 * (1 - 0.5**0.5)])
     assert training._rate(replace(recipe, schedule="constant"), 3, 4) == 0.4
+
+
+@pytest.mark.parametrize("layer", [MeanFieldLayer, PointLayer])
+def test_shares_of_a_batch_add_up_to_the_batch(layer):
+    """Without spread noise is nothing: 3, 3 and 2 of 8 examples, and the divergence once."""
+    found = []
+    for shares in (1, 3):
+        network = network_of(2, layer)
+        if layer is MeanFieldLayer:
+            network.stages["dense"].spread.data.fill_(-25.0)
+        recipe = replace(RECIPE, shares=shares, kl_weight=5.0)
+        learner = recipe.method.begin(network, recipe, 8)
+        parts = training._shares(torch.arange(8), recipe, KEY, training.Alone())
+        assert [len(part) for part, _, _ in parts] == ([8] if shares == 1 else [3, 3, 2])
+        loss = training._gather(learner, clouds(8), parts, training.Alone())
+        found.append([torch.tensor(loss), *learner.gathered()])
+    for whole, added in zip(*found, strict=True):
+        torch.testing.assert_close(added, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_shares_have_noise_of_their_own_and_resume_in_the_same_bits(tmp_path):
+    recipe, data, path = replace(RECIPE, shares=3), clouds(33), tmp_path / "state.safetensors"
+    whole = fit(network_of(2), data, recipe, KEY)
+    assert not states_equal(whole, fit(network_of(2), data, RECIPE, KEY))
+    with pytest.raises(KeyboardInterrupt):  # batches of 8, the last of 1: two shares are empty
+        fit(network_of(2), data, recipe, KEY, checkpoint=path, progress=StopAt(7))
+    assert states_equal(fit(network_of(2), data, recipe, KEY, checkpoint=path), whole)
+
+
+def test_a_bias_that_stays_where_it_is_can_be_resumed(tmp_path):
+    def network():
+        made = network_of(2)
+        made.stages["dense"].bias.requires_grad_(False)
+        return made
+
+    whole, path = fit(network(), clouds(36), RECIPE, KEY), tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), clouds(36), RECIPE, KEY, checkpoint=path, progress=StopAt(7))
+    assert states_equal(fit(network(), clouds(36), RECIPE, KEY, checkpoint=path), whole)
+
+
+@dataclass(frozen=True)
+class Watched(Dense):
+    """Remembers the precision of its products."""
+
+    dtypes: set = field(default_factory=set)
+
+    def apply(self, x, weight):
+        y = super().apply(x, weight)
+        self.dtypes.add(y.dtype)
+        return y
+
+
+@pytest.mark.parametrize("layer", [MeanFieldLayer, PointLayer])
+@pytest.mark.parametrize("estimator", ["flipout", "local_reparameterised"])
+def test_products_in_bfloat16_train_nearly_the_same_network(layer, estimator):
+    """Mantissas of 8 bits err by 2^-9 each; Adam keeps steps near 0.01, twelve of them."""
+    found = []
+    for precision in ("float32", "bfloat16"):
+        product = Watched(2, 2)
+        network = Network({"dense": layer(product, KEY.child("network"))})
+        recipe = replace(RECIPE, estimator=estimator, precision=precision)
+        # The check before training passes too, in float32.
+        fit(network, clouds(32), recipe, KEY)
+        assert product.dtypes == {torch.float32, getattr(torch, precision)}
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
+        found.append(network)
+    assert not states_equal(*found)
+    for a, b in zip(*(n.parameters() for n in found), strict=True):
+        assert float((a - b).detach().abs().max()) < 0.02
+
+
+def test_bfloat16_learns_the_line_as_well():
+    recipe = Recipe(epochs=20, batch=20, learning_rate=0.1, kl_weight=0.02, precision="bfloat16")
+    network = fit(network_of(2), clouds(200), recipe, KEY.child("fit"))
+    points, labels = clouds(500)
+    with torch.no_grad():
+        logits = network.stages["dense"].moments(points)[0]
+        assert float(torch.nn.functional.cross_entropy(logits, labels)) < 0.05

@@ -1,8 +1,11 @@
 """Networks and optimisers to safetensors files and back: no pickle, never half-written."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from bayespin.load import InputError
 from bayespin.network.models import Network
@@ -10,6 +13,8 @@ from bayespin.numerics.tensor_file import read_tensors, write_tensors
 from bayespin.shapes import Tensor
 
 _REMEDY = "delete it to begin that step anew"
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam remembers of a parameter."""
 
 
 def _checked(
@@ -51,17 +56,63 @@ def load_network(path: Path, network: Network) -> Network:
     return network
 
 
-def save_state(path: Path, network: Network, optimiser: torch.optim.Adam, epochs: int) -> None:
-    """Write network and optimiser after `epochs` whole epochs."""
-    tensors = dict(network.state_dict())
-    for name, parameter in network.named_parameters():
-        for field, value in optimiser.state[parameter].items():
-            tensors[f"adam.{field}.{name}"] = value
+@runtime_checkable
+class Kept(Protocol):
+    """What a training must remember beside the network's parameters."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return it by name."""
+        ...
+
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shapes that a file must hold, by name."""
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up what `tensors` returned."""
+        ...
+
+
+class AdamState:
+    """Moments and step count of Adam, for the parameters that are trained."""
+
+    def __init__(self, named: Mapping[str, nn.Parameter], optimiser: torch.optim.Adam) -> None:
+        self._named = {name: p for name, p in named.items() if p.requires_grad}
+        self._optimiser = optimiser
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return `adam.FIELD.PARAMETER`."""
+        return {
+            f"adam.{field}.{name}": value
+            for name, parameter in self._named.items()
+            for field, value in self._optimiser.state[parameter].items()
+        }
+
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shapes of two moments and a count for each parameter."""
+        return {
+            f"adam.{field}.{name}": torch.Size() if field == "step" else parameter.shape
+            for name, parameter in self._named.items()
+            for field in _ADAM
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up moments and counts."""
+        for name, parameter in self._named.items():
+            found = {field: tensors[f"adam.{field}.{name}"] for field in _ADAM}
+            # Counts stay on the CPU, where Adam keeps them.
+            moved = {f: v if f == "step" else v.to(parameter.device) for f, v in found.items()}
+            self._optimiser.state[parameter] = moved
+
+
+def save_state(path: Path, network: Network, kept: Kept, epochs: int) -> None:
+    """Write network and what else training remembers after `epochs` whole epochs."""
+    tensors = dict(network.state_dict()) | kept.tensors()
     write_tensors(path, tensors, {"content": "training", "epochs": str(epochs)})
 
 
-def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int:
-    """Restore network and optimiser; return the number of whole epochs done, 0 without a file.
+def load_state(path: Path, network: Network, kept: Kept) -> int:
+    """Restore network and training; return the number of whole epochs done, 0 without a file.
 
     Raises:
         InputError: a damaged file, another network's or another step's, or values that are not
@@ -71,14 +122,8 @@ def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int
         return 0
     tensors, metadata = read_tensors(path, _REMEDY)
     network_state = _checked(path, tensors, _shapes(network))
-    moments = {}
-    for name, parameter in network.named_parameters():
-        shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
-        wanted = {f"adam.{field}.{name}": shape for field, shape in shapes.items()}
-        found = _checked(path, tensors, wanted)
-        moments[parameter] = {key.split(".")[1]: value for key, value in found.items()}
+    others = _checked(path, tensors, kept.shapes())
     # Only now, with everything known to be there, is anything changed.
     network.load_state_dict(network_state)
-    for parameter, found in moments.items():
-        optimiser.state[parameter] = found
+    kept.restore(others)
     return int(metadata["epochs"])

@@ -10,7 +10,7 @@ from bayespin.nn.estimators import Estimator
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.pooling import MaxPool2
 from bayespin.nn.product import Convolution, Dense, Product
-from bayespin.nn.random_layer import RandomLayer
+from bayespin.nn.random_layer import RandomLayer, RandomStage
 from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key, Noise
 from bayespin.shapes import Tensor
@@ -51,8 +51,12 @@ class Network(nn.Module):
         self._last_use = {s: name for name, sources in self.feeds.items() for s in sources}
 
     def random_layers(self) -> dict[str, RandomLayer]:
-        """Return the random stages by name; empty for a deterministic network."""
+        """Return the layers with random weights by name."""
         return {n: s for n, s in self.stages.items() if isinstance(s, RandomLayer)}
+
+    def random_stages(self) -> dict[str, RandomStage]:
+        """Return all random stages by name; empty for a deterministic network."""
+        return {n: s for n, s in self.stages.items() if isinstance(s, RandomStage)}
 
     def with_stages(self, stages: Mapping[str, nn.Module]) -> "Network":
         """Return a network of other stages by the same names, fed in the same way."""
@@ -70,7 +74,7 @@ class Network(nn.Module):
         def step(name: str, taken: list[Tensor]) -> Tensor:
             stage = self.stages[name]
             return (
-                stage(*taken, noise, estimator) if isinstance(stage, RandomLayer) else stage(*taken)
+                stage(*taken, noise, estimator) if isinstance(stage, RandomStage) else stage(*taken)
             )
 
         return step

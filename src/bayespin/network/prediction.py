@@ -1,6 +1,6 @@
 """Monte-Carlo prediction: many passes, streamed, with randomness keyed by block and sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from bayespin.network.metrics import Predictive, PredictiveAccumulator
 from bayespin.network.models import INPUT, Network
 from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import SAMPLING_ESTIMATOR, Estimator, Sampling
-from bayespin.nn.random_layer import RandomLayer, Reader
+from bayespin.nn.random_layer import RandomStage, Reader
 from bayespin.numerics.parallel import in_order
 from bayespin.rng import HeldNoise, Key, KeyedNoise, Noise
 from bayespin.shapes import Float, Tensor
@@ -36,7 +36,7 @@ class _Passes:
             taken = [known[source] for source in network.feeds[name] if source in known]
             if len(taken) < len(network.feeds[name]):
                 self._rest.append(name)
-            elif isinstance(stage, RandomLayer):
+            elif isinstance(stage, RandomStage):
                 self._heads[name] = stage.reader(taken[0], estimator)
             else:
                 known[name] = stage(*taken)
@@ -130,7 +130,7 @@ def predict(
 ) -> Predictive:
     """Return the predictive distribution over `reads` Monte-Carlo passes.
 
-    mean = E[p]; the entropies split into aleatoric and epistemic. A network without random layers
+    mean = E[p]; the entropies split into aleatoric and epistemic. A network without random stages
     takes one pass. Results depend neither on workers nor on how images are split into calls, as
     long as splits fall on multiples of `IMAGE_BLOCK` and `first_block` continues the count.
 
@@ -147,13 +147,17 @@ def predict(
             accumulator.add(read)
         return accumulator.result()
 
-    parts = by_block(images, one, execution)
+    return joined(by_block(images, one, execution))
+
+
+def joined(parts: Sequence[Predictive]) -> Predictive:
+    """Return the predictions of blocks of images, of equally many reads, as one."""
     return Predictive(
         mean=torch.cat([p.mean for p in parts]),
         total=torch.cat([p.total for p in parts]),
         aleatoric=torch.cat([p.aleatoric for p in parts]),
         epistemic=torch.cat([p.epistemic for p in parts]),
-        reads=passes,
+        reads=parts[0].reads,
     )
 
 
@@ -170,7 +174,7 @@ def by_block(
 
 
 def checked_passes(network: Network, images: Tensor, reads: int, execution: Execution) -> int:
-    """Return how many passes a prediction takes: one without random layers.
+    """Return how many passes a prediction takes: one without random stages.
 
     Raises:
         ValueError: what `predict` refuses.
@@ -186,4 +190,4 @@ def checked_passes(network: Network, images: Tensor, reads: int, execution: Exec
             f"Argument `images` must be {own.dtype} on {own.device} as the network is, but is "
             f"{images.dtype} on {images.device}: move one with `.to`."
         )
-    return reads if network.random_layers() else 1
+    return reads if network.random_stages() else 1

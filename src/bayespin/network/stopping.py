@@ -336,7 +336,7 @@ def predict_until(
             "reads that remember each other would be counted twice."
         )
     checked_passes(network, images, rule.most, execution)
-    if not network.random_layers():
+    if not network.random_stages():
         return _read_once(network, images, key, execution)
 
     def one(block: int, part: Tensor) -> Stopped:

@@ -42,7 +42,7 @@ class MeanFieldLayer(RandomLayer):
     """A linear map with weights w ~ N(μ, σ²), σ = ln(1 + e^ρ), and a deterministic bias.
 
     Symbols: μ `mean`, ρ `spread`, both of the product's weight shape; `bias` (outputs).
-    The prior of every weight is N(0, prior_sigma²).
+    The prior of every weight is N(m₀, prior_sigma²), with m₀ = 0 until `assume` says otherwise.
 
     Source: Blundell et al., arXiv:1505.05424.
     """
@@ -50,14 +50,15 @@ class MeanFieldLayer(RandomLayer):
     mean: nn.Parameter
     spread: nn.Parameter
     bias: nn.Parameter
+    prior_mean: Tensor | None
+    """m₀, of the weights' shape; not part of the state, like all of the prior."""
 
     def __init__(self, product: Product, key: Key, prior_sigma: float = 1.0) -> None:
         """Draw μ ~ N(0, 0.1²) from `key` and set σ = 0.049 (results.md protocol: ρ = −3)."""
         super().__init__()
-        if not prior_sigma > 0:
-            raise ValueError(f"Argument `prior_sigma` must be positive, but is {prior_sigma}.")
         self.product = product
-        self.prior_sigma = prior_sigma
+        self.register_buffer("prior_mean", None, persistent=False)
+        self.assume(prior_sigma)
         start = torch.empty(product.weight_shape)
         self.mean = nn.Parameter(start.normal_(0.0, 0.1, generator=key.generator()))
         self.spread = nn.Parameter(torch.full_like(start, -3.0))
@@ -96,6 +97,32 @@ class MeanFieldLayer(RandomLayer):
         layer.bias = nn.Parameter(bias.detach().clone())
         return layer
 
+    def assume(self, prior_sigma: float, prior_mean: Tensor | None = None) -> None:
+        """Take another prior.
+
+        Args:
+            prior_sigma: s, positive.
+            prior_mean: m₀, of the weights' shape; 0 if not given.
+
+        Raises:
+            ValueError: an s that is not positive, or means of another shape or not finite.
+        """
+        if not prior_sigma > 0:
+            raise ValueError(f"Argument `prior_sigma` must be positive, but is {prior_sigma}.")
+        if prior_mean is not None:
+            shape = torch.Size(self.product.weight_shape)
+            if prior_mean.shape != shape or not bool(torch.isfinite(prior_mean).all()):
+                raise ValueError(
+                    f"Argument `prior_mean` must be finite and of shape {tuple(shape)}, but is "
+                    f"not, or is of shape {tuple(prior_mean.shape)}."
+                )
+            prior_mean = prior_mean.detach().clone()
+        self.prior_sigma, self.prior_mean = prior_sigma, prior_mean
+
+    def from_prior_mean(self) -> Tensor:
+        """Return μ − m₀."""
+        return self.mean if self.prior_mean is None else self.mean - self.prior_mean
+
     def sigma(self) -> Tensor:
         """Return σ, of the product's weight shape."""
         return nn.functional.softplus(self.spread)
@@ -119,10 +146,11 @@ class MeanFieldLayer(RandomLayer):
     def kl(self) -> Tensor:
         """Return the Kullback-Leibler divergence to the prior, summed over weights, in nats.
 
-        KL = Σ ln(s/σ) + (σ² + μ²)/(2 s²) − 1/2 with s the prior's standard deviation.
+        KL = Σ ln(s/σ) + (σ² + (μ − m₀)²)/(2 s²) − 1/2 with m₀, s mean and standard deviation of
+        the prior.
         """
         sigma, s = self.sigma(), self.prior_sigma
-        quadratic = (sigma.square() + self.mean.square()) / (2 * s**2)
+        quadratic = (sigma.square() + self.from_prior_mean().square()) / (2 * s**2)
         return (math.log(s) - sigma.log() + quadratic - 0.5).sum()
 
     @torch.no_grad()

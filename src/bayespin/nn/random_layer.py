@@ -1,7 +1,11 @@
-"""The one interface of layers whose output is random: software and hardware twins share it."""
+"""The interfaces of what is random: layers with random weights, and other random stages.
+
+Software and hardware twins of a layer share one.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
@@ -14,6 +18,15 @@ Reader = Callable[[Noise], Tensor]
 
 Moments = tuple[Tensor, Tensor]
 """Mean and standard deviation of what is drawn, of equal or broadcastable shapes."""
+
+
+@runtime_checkable
+class RandomStage(Protocol):
+    """A module whose output is random: called with its input, noise and an estimator."""
+
+    def reader(self, x: Tensor, estimator: Estimator) -> Reader:
+        """Return what gives one random output for each source of noise."""
+        ...
 
 
 class RandomLayer(nn.Module, ABC):

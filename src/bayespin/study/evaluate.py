@@ -91,7 +91,7 @@ def _doubts(row: Row, known: Predictive, strangers: Predictive) -> dict[str, flo
         "aupr_epistemic": metrics.aupr,
         "fpr95_epistemic": metrics.fpr95,
     }
-    doubting = bool(row.network.random_layers())
+    doubting = bool(row.network.random_stages())
     return {
         name: score(known.epistemic, strangers.epistemic) if doubting else None
         for name, score in scores.items()
@@ -201,7 +201,7 @@ def examples(rows: list[Row], test: TestSet, reads: int, key: Key) -> list[dict[
     stack = torch.stack(images)
     found = {
         row.key: predict_reads(
-            row.network, stack, row.semantics, reads if row.network.random_layers() else 1, key
+            row.network, stack, row.semantics, reads if row.network.random_stages() else 1, key
         ).double()
         for row in rows
     }

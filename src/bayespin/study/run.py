@@ -252,7 +252,7 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
 def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:
     """Return how far other rows' predictions are from those of the software read as the chip."""
     images = bench.test.images[: bench.study.evaluation.ladder_images]
-    others = [row for row in rows if row is not reference and row.network.random_layers()]
+    others = [row for row in rows if row is not reference and row.network.random_stages()]
     execution = bench.watch.execution("fidelity")
     reads = bench.study.evaluation.reads
     return evaluate.fidelity([reference, *others], images, reads, key.child("fidelity"), execution)

@@ -311,7 +311,8 @@ def predict_until(
     images of the block that are still read: one round makes the numbers of `predict`. Results
     depend neither on workers nor on a split of the images at multiples of `IMAGE_BLOCK`; the noise
     of an image does depend on which others of its block are still read. A network without random
-    layers takes one read and is decided.
+    layers takes one read and is decided. The error of the rule is that of each image; under
+    `frozen`, where images share draws, those of a set come together.
 
     What was read more often is what was in doubt. So the means of stopped images lean away from
     ties (they stopped at a high lead), and the epistemic part, biased low by about
@@ -330,9 +331,9 @@ def predict_until(
         ValueError: `correlated` sampling, or what `predict` refuses.
     """
     execution = execution if execution is not None else Execution()
-    if sampling is Sampling.CORRELATED:
+    if sampling not in (Sampling.FROZEN, Sampling.PER_READ):
         raise ValueError(
-            "Argument `sampling` must be `frozen` or `per_read`, but is `correlated`: evidence of "
+            f"Argument `sampling` must be `frozen` or `per_read`, but is {sampling}: evidence of "
             "reads that remember each other would be counted twice."
         )
     checked_passes(network, images, rule.most, execution)

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from bayespin.study import schema
 from bayespin.study.characterisation import schema as characterisations
+from bayespin.study.regression import schema as regressions
 from bayespin.study.simulation import schema as simulations
 from bayespin.units import Unit, format_quantity
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES: dict[Path, tuple[type, ...]] = {
     DOCS / "studies.md": (schema.Study,),
+    DOCS / "regression.md": (regressions.RegressionStudy,),
     DOCS / "simulate.md": (
         simulations.MacrospinSimulation, simulations.FilmSimulation, simulations.WallSimulation,
     ),

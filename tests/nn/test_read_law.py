@@ -46,8 +46,18 @@ def test_inputs_are_steps_within_the_scale():
 def test_spreads_are_the_level_nearest_in_ratio():
     sigma = torch.tensor([0.001, 0.028, 0.029, 0.05, 0.057, 1.0])
     wanted = torch.tensor([0.02, 0.02, 0.04, 0.04, 0.08, 0.16])
-    torch.testing.assert_close(LAW.held(sigma), wanted)
+    torch.testing.assert_close(LAW.variance(sigma), wanted.square() + 0.01**2)
     assert (LAW.window.floor, LAW.window.cap) == pytest.approx((0.02, 0.16))
+
+
+def test_what_read_noise_supplies_cells_need_not():
+    """With a floor of 0.03 the levels stand for 0.036, 0.05, 0.085 and 0.163."""
+    law = replace(LAW, noise_floor=0.03, mean_error=0.0)
+    sigma = torch.tensor([0.01, 0.042, 0.044, 0.2])
+    torch.testing.assert_close(law.variance(sigma), torch.tensor([0.02, 0.02, 0.04, 0.16]).square())
+    assert (law.window.floor, law.window.cap) == pytest.approx((0.0013**0.5, 0.0265**0.5))
+    free = replace(law, sigma_levels=None)
+    torch.testing.assert_close(free.variance(sigma), sigma.square())
 
 
 @pytest.mark.parametrize("product", [Dense(6, 4), Convolution(2, 3, 3)])

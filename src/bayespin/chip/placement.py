@@ -136,6 +136,7 @@ class Placement:
             * mapping.weight_max
             * reach,
             sigma_levels=levels * mapping.weight_max * reach,
+            noise_floor=mapping.read_noise * mapping.weight_max * reach,
         )
 
     def _drives(self, x: Tensor) -> Float[Tensor, "reads rows"]:

@@ -4,8 +4,10 @@ A mean-field layer that will sit on a chip is read as
 
     y = Σ x̂ μ̂ + b + √( Σ x̂² (σ̂² + e²) + Σ n² H(x̂) ) ε,
 
-with the symbols of `ReadLaw`. What rounds or saturates passes gradients straight through; the
-noise is exact, so a network learns to make its signals large where reads are noisy.
+with the symbols of `ReadLaw`. Read noise is part of σ, as in `nn.mapping`: what it supplies, cells
+need not, so that a network trained with laws is mapped as it was trained. What rounds or saturates
+passes gradients straight through; the noise is exact, so a network learns to make its signals large
+where reads are noisy.
 """
 
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 import torch
 
 from bayespin.array.converter import Dac
+from bayespin.cell.interface import held_sigma, sigma_level
 from bayespin.nn.estimators import Estimator, GaussianLayer, local_reparameterised
 from bayespin.nn.mean_field import SigmaWindow
 from bayespin.nn.product import Product
@@ -26,8 +29,9 @@ class ReadLaw:
     """How one layer will be read.
 
     Symbols: x̂ inputs as the drivers send them, in steps and at most `input_scale`; μ̂ within
-    ± `mean_limit`; σ̂ the nearest of `sigma_levels`; e `mean_error`; n `read_noise`; H the read
-    noise's power at a code over that at the last, `code_noise`.
+    ± `mean_limit`; σ̂ the one of `sigma_levels` with √(σ̂² + `noise_floor`²) nearest to σ in ratio; e
+    `mean_error`; n `read_noise`; H the read noise's power at a code over that at the last,
+    `code_noise`.
 
     Raises:
         ValueError: a scale that is not positive, or levels that do not rise from above zero.
@@ -42,12 +46,14 @@ class ReadLaw:
     """Rms error that programming leaves in a mean, in weight units."""
     sigma_levels: Float[Tensor, " levels"] | None = None
     """Spreads that cells can hold, in weight units, rising; any if not given."""
+    noise_floor: float = 0.0
+    """Spread of weights that the read noise stands for, over typical inputs."""
 
     def __post_init__(self) -> None:
         for name in ("input_scale", "mean_limit"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
-        for name in ("read_noise", "mean_error"):
+        for name in ("read_noise", "mean_error", "noise_floor"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative, but is {getattr(self, name)}.")
         levels = self.sigma_levels
@@ -56,10 +62,11 @@ class ReadLaw:
 
     @property
     def window(self) -> SigmaWindow:
-        """The least and the largest spread that cells can hold."""
+        """The least and the largest σ that cells and read noise hold together."""
         if self.sigma_levels is None:
             return SigmaWindow()
-        return SigmaWindow(floor=float(self.sigma_levels[0]), cap=float(self.sigma_levels[-1]))
+        held = held_sigma(self.sigma_levels, self.noise_floor)
+        return SigmaWindow(floor=float(held[0]), cap=float(held[-1]))
 
     def driven(self, x: Tensor) -> Tensor:
         """Return x̂; inputs of either sign, as two reads would have them."""
@@ -67,14 +74,14 @@ class ReadLaw:
         codes = dac.straight_through(x.abs()) * x.sign()
         return codes * (self.input_scale / dac.steps)
 
-    def held(self, sigma: Tensor) -> Tensor:
-        """Return σ̂, the level nearest in ratio."""
+    def variance(self, sigma: Tensor) -> Tensor:
+        """Return σ̂² + e² of trained σ."""
+        wanted = sigma.square()
         if self.sigma_levels is None:
-            return sigma
+            return wanted + self.mean_error**2
         levels = self.sigma_levels.to(sigma)
-        between = (levels[1:] * levels[:-1]).sqrt()
-        nearest = levels[torch.bucketize(sigma.detach(), between)]
-        return sigma + (nearest - sigma).detach()
+        own = levels[sigma_level(sigma.detach(), levels.double(), self.noise_floor)].square()
+        return wanted + (own - wanted).detach() + self.mean_error**2
 
     def heat(self, x: Tensor, product: Product) -> Tensor:
         """Return Σ n² H(x̂), the read noise's power in each output, broadcast over outputs."""
@@ -95,12 +102,12 @@ class _AsRead:
 
     def sigma(self) -> Tensor:
         """Return σ̂ and e together."""
-        return (self._law.held(self._layer.sigma()).square() + self._law.mean_error**2).sqrt()
+        return self._law.variance(self._layer.sigma()).sqrt()
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of the output for x̂, read noise included."""
         mean = self.product.apply(x, self.mean) + self.product.per_output(self.bias)
-        variance = self.product.apply(x.square(), self.sigma().square())
+        variance = self.product.apply(x.square(), self._law.variance(self._layer.sigma()))
         heat = self._law.heat(x, self.product)
         return mean, (variance + heat + 1e-12).sqrt()
 

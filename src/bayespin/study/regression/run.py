@@ -19,6 +19,7 @@ from bayespin.network.metrics.regression import Mixture
 from bayespin.network.models import Network
 from bayespin.network.regression import predict_mixture
 from bayespin.network.training import TrainingDiverged, fit
+from bayespin.nn.bumps import Bumps
 from bayespin.nn.estimators import Sampling
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Dense
@@ -41,7 +42,7 @@ ROWS = (
 )
 """Where a network is computed, and how it is sampled."""
 _TOY_EXAMPLES, _TOY_TEST = 200, 1000
-_CURVE = 161
+_REACH, _CURVE = 1.6, 161
 """Places at which the toy's bands are drawn."""
 
 
@@ -212,17 +213,21 @@ def _trained(prepared: Prepared, watch: Watch, key: Key, of: tuple[str, Split]) 
 
 def _start(training: RegressionTraining, columns: int, key: Key) -> Network:
     """Return a network whose hidden units bend at different places of the inputs."""
+    first: dict[str, nn.Module] = {}
+    if training.bumps:
+        first["bumps"] = Bumps(-_REACH, _REACH, training.bumps)
+        columns = training.bumps
     hidden = MeanFieldLayer(Dense(columns, training.hidden), key.child("hidden"))
     with torch.no_grad():
         reach = columns**-0.5
         hidden.bias.uniform_(-reach, reach, generator=key.child("bias").generator())
     output = MeanFieldLayer(Dense(training.hidden, 2), key.child("output"))
-    network = Network({"hidden": hidden, "relu": nn.ReLU(), "output": output})
+    network = Network({**first, "hidden": hidden, "relu": nn.ReLU(), "output": output})
     return network if training.ceiling is None else clippable(network)
 
 
 def _places() -> Float[Tensor, "places 1"]:
-    return torch.linspace(-1.6, 1.6, _CURVE)[:, None]
+    return torch.linspace(-_REACH, _REACH, _CURVE)[:, None]
 
 
 def _bands(found: Mixture) -> dict[str, list[float]]:

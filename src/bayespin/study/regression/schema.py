@@ -60,6 +60,8 @@ class RegressionTraining:
     """Weight of the divergence to the prior; 1 is the evidence lower bound."""
     hidden: int = 50
     """Width of the hidden layer."""
+    bumps: int = 0
+    """Radial features of the toy's input, computed digitally; 0 takes the input as it is."""
     ceiling: float | None = None
     """Share of the positive activations below the ceiling that the aware steps train with."""
     least_scale: float = 1e-2
@@ -72,6 +74,8 @@ class RegressionTraining:
                 f"`hidden` must be at least 1 and `aware_steps` not negative, but they are "
                 f"{self.hidden} and {self.aware_steps}."
             )
+        if self.bumps == 1 or self.bumps < 0:
+            raise ValueError(f"`bumps` must be 0, or 2 and more, but is {self.bumps}.")
         if self.ceiling is not None and not (0 < self.ceiling < 1 and self.aware_steps):
             raise ValueError(
                 f"`ceiling` must be between 0 and 1 and `aware_steps` positive to train with it, "
@@ -139,6 +143,11 @@ class RegressionStudy:
 
     def __post_init__(self) -> None:
         require_name(self.name)
+        if self.training.bumps and self.data.sets != (TOY,):
+            raise ValueError(
+                f"`training.bumps` must be 0 for tables of several inputs, but is "
+                f"{self.training.bumps}; only `toy` has one."
+            )
 
 
 def is_regression(content: Mapping[str, Any]) -> bool:

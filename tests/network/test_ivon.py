@@ -67,35 +67,36 @@ def test_finds_the_mean_field_posterior_of_a_linear_model(kl_weight, prior):
 
 
 def test_two_steps_by_hand():
-    """One weight, loss (θ − 1)²/2 on two examples, κ = 2: λ = 1, δ = 1/4 from s = 2."""
+    """One weight, loss (θ − 1)²/2 on two examples, κ = 1: λ = 2, δ = 1/8 from s = 2."""
     network = Network({"dense": MeanFieldLayer(Dense(1, 1), KEY, 2.0)}).double()
     layer = network.stages["dense"]
     layer.mean.data.fill_(0.5)
     layer.bias.requires_grad_(False)
     method = Ivon(momentum=0.8, memory=0.9, start=0.75)
-    recipe = replace(RECIPE, kl_weight=2.0, likelihood=KnownNoise(1.0), method=method)
+    recipe = replace(RECIPE, kl_weight=1.0, likelihood=KnownNoise(1.0), method=method)
     x = torch.ones(2, 1, dtype=torch.float64)
     learner = method.begin(network, recipe, 2)
     m, h, g = 0.5, 0.75, 0.0
     for step, eps in enumerate((0.3, -1.1), start=1):
-        sigma = (h + 0.25) ** -0.5
+        sigma = (2 * (h + 0.125)) ** -0.5
         slope = m + sigma * eps - 1
         seen = slope * eps / sigma
         g = 0.8 * g + 0.2 * slope
-        h = 0.9 * h + 0.1 * seen + 0.5 * 0.1**2 * (h - seen) ** 2 / (h + 0.25)
-        m -= 0.1 * (g / (1 - 0.8**step) + 0.25 * m) / (h + 0.25)
+        h = 0.9 * h + 0.1 * seen + 0.5 * 0.1**2 * (h - seen) ** 2 / (h + 0.125)
+        m -= 0.1 * (g / (1 - 0.8**step) + 0.125 * m) / (h + 0.125)
         draw = torch.tensor([[eps]], dtype=torch.float64)
         loss = learner.learn(x, x, InjectedNoise([draw]), 1.0)
         assert float(loss) == pytest.approx(slope**2 / 2, rel=1e-12)
         learner.update(0.1)
         assert layer.mean.item() == pytest.approx(m, rel=1e-12)
     learner.settle()
-    assert layer.sigma().item() == pytest.approx((h + 0.25) ** -0.5, rel=1e-12)
+    assert layer.sigma().item() == pytest.approx((2 * (h + 0.125)) ** -0.5, rel=1e-12)
 
 
-def test_learns_a_line_and_its_biases():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_learns_a_line_and_its_biases(precision):
     recipe = Recipe(
-        epochs=40, batch=20, learning_rate=0.1, kl_weight=0.02,
+        epochs=40, batch=20, learning_rate=0.1, kl_weight=0.02, precision=precision,
         method=Ivon(start=0.1, memory=0.99, other_rate=0.01),
     )  # fmt: skip
     points, labels = clouds(200)

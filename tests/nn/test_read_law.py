@@ -150,6 +150,7 @@ def test_laws_are_those_of_the_mapping_and_of_the_chip():
     law, stage = replace(laws["hidden"], mean_error=0.0), network.stages["hidden"]
     assert law.input_scale <= scale
     assert float(stage.sigma().detach().max()) <= law.window.cap * 1.0001
+    assert float(stage.mean.detach().abs().max()) <= law.mean_limit * 1.0001
     with torch.no_grad():
         noise = KeyedNoise.from_key(KEY.child("noise"))
         seen = as_read({stage: law}, local_reparameterised)

@@ -425,4 +425,7 @@ def _project(network: Network, recipe: Recipe) -> None:
     for name, layer in network.random_layers().items():
         if isinstance(layer, MeanFieldLayer):
             law = recipe.reads.get(name)
-            layer.project(recipe.window if law is None else law.window)
+            if law is None:
+                layer.project(recipe.window)
+            else:
+                layer.project(law.window, law.mean_limit)

@@ -154,8 +154,8 @@ class MeanFieldLayer(RandomLayer):
         return (math.log(s) - sigma.log() + quadratic - 0.5).sum()
 
     @torch.no_grad()
-    def project(self, window: SigmaWindow) -> None:
-        """Move each σ to the nearest value inside `window`.
+    def project(self, window: SigmaWindow, mean_limit: float = math.inf) -> None:
+        """Move each σ to the nearest value inside `window`, and each |μ| to at most `mean_limit`.
 
         Called after an optimizer step, this is projected gradient descent: unlike a clamp inside
         the forward pass it leaves no weight without a gradient.
@@ -163,6 +163,7 @@ class MeanFieldLayer(RandomLayer):
         ends = torch.tensor([window.floor, window.cap], dtype=torch.float64)
         low, high = inverse_softplus(ends).to(self.spread.dtype).tolist()
         self.spread.clamp_(low, high)  # an open end is infinite here, and moves nothing
+        self.mean.clamp_(-mean_limit, mean_limit)
 
     def reader(self, x: Tensor, estimator: Estimator) -> Reader:
         """Return what reads x; `estimator` says how the weights' randomness enters."""

@@ -371,3 +371,18 @@ def neighbours(reads: torch.Tensor) -> float:
     """Mean correlation of neighbouring passes of the first class's probability."""
     p = reads[:, :, 0] - reads[:, :, 0].mean(0)
     return float((p[1:] * p[:-1]).sum() / p.square().sum()) + 1 / len(p)
+
+
+def test_digital_layers_stay_beside_the_chip():
+    network = network_of()
+    images = torch.empty(20, 1, 6, 6).uniform_(generator=KEY.child("digital").generator())
+    twin = CHIP.deploy(network, images, KEY, digital=("dense2",))
+    assert sorted(twin.layers) == ["conv", "dense1"]
+    kept = twin.network.stages["dense2"]
+    assert torch.equal(kept.mean, network.stages["dense2"].mean)
+    assert kept is not network.stages["dense2"]
+    assert twin.bill(images, 5, KEY).energy_j > 0
+    with pytest.raises(ValueError, match=r"`digital` must name mean-field layers .* has other"):
+        CHIP.deploy(network, images, KEY, digital=("other",))
+    with pytest.raises(ValueError, match="must have a mean-field layer to deploy"):
+        CHIP.deploy(network, images, KEY, digital=("conv", "dense1", "dense2"))

@@ -145,21 +145,7 @@ class Accelerator:
                 weights that are not finite or that do not fit, or no finite images.
         """
         network = as_network(network)
-        layers = {n for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
-        if unknown := set(digital) - layers:
-            raise ValueError(
-                f"Argument `digital` must name mean-field layers of the network, "
-                f"{', '.join(sorted(layers))}, but has {', '.join(sorted(unknown))}."
-            )
-        if not layers - set(digital):
-            raise ValueError(
-                "Argument `network` must have a mean-field layer to deploy, but has none."
-            )
-        if len(calibrate_on) == 0 or not bool(torch.isfinite(calibrate_on).all()):
-            raise ValueError(
-                "Argument `calibrate_on` must hold at least one image and finite values, "
-                "but does not."
-            )
+        _check(network, calibrate_on, digital)
         stages, written = dict(network.stages.items()), {}
         noise = KeyedNoise.from_key(key.child("calibrate"))
 
@@ -182,6 +168,22 @@ class Accelerator:
             layers=written,
             devices=devices,
             use=Use(temperature=self.cell.environment.use_temperature),
+        )
+
+
+def _check(network: Network, calibrate_on: Tensor, digital: Collection[str]) -> None:
+    """Refuse what no chip can take, in a sentence."""
+    layers = {n for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
+    if unknown := set(digital) - layers:
+        raise ValueError(
+            f"Argument `digital` must name mean-field layers of the network, "
+            f"{', '.join(sorted(layers))}, but has {', '.join(sorted(unknown))}."
+        )
+    if not layers - set(digital):
+        raise ValueError("Argument `network` must have a mean-field layer to deploy, but has none.")
+    if len(calibrate_on) == 0 or not bool(torch.isfinite(calibrate_on).all()):
+        raise ValueError(
+            "Argument `calibrate_on` must hold at least one image and finite values, but does not."
         )
 
 

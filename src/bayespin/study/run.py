@@ -231,22 +231,29 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
     for row in rows:
         found["rows"][row.key]["ladder"] = _ladder(bench, row, key, seed)
         found["rows"][row.key]["shifts"] = _shifts(bench, row, key, seed)
+    found |= _beside(bench, rows, key, seed)
+    found["seconds"] = _seconds(bench, seed, found["rows"])
+    return found
+
+
+def _beside(bench: _Bench, rows: list[Row], key: Key, seed: int) -> dict[str, Any]:
+    """Return what few images tell: the number of reads, examples, fidelity to the software."""
     reads, shown = bench.study.evaluation.reads, [rows[0], rows[-1]]
     few = min(bench.study.evaluation.ladder_images, len(bench.test.images))
     watching = bench.watch.execution(f"seed {seed}: number of reads")
-    found["reads"] = bench.folder.step(
-        f"seed{seed}-reads",
-        lambda: evaluate.spent(rows[-1], bench.test, few, reads, key.child("reads"), watching),
-    )
-    found["examples"] = bench.folder.step(
-        f"seed{seed}-examples",
-        lambda: {"examples": evaluate.examples(shown, bench.test, reads, key.child("examples"))},
-    )["examples"]
-    found["fidelity"] = bench.folder.step(
-        f"seed{seed}-fidelity", lambda: _fidelity(bench, rows[2], rows, key)
-    )
-    found["seconds"] = _seconds(bench, seed, found["rows"])
-    return found
+
+    def examples() -> dict[str, Any]:
+        return {"examples": evaluate.examples(shown, bench.test, reads, key.child("examples"))}
+
+    def spent() -> dict[str, Any]:
+        return evaluate.spent(rows[-1], bench.test, few, reads, key.child("reads"), watching)
+
+    step = bench.folder.step
+    return {
+        "reads": step(f"seed{seed}-reads", spent),
+        **step(f"seed{seed}-examples", examples),
+        "fidelity": step(f"seed{seed}-fidelity", lambda: _fidelity(bench, rows[2], rows, key)),
+    }
 
 
 def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:

@@ -14,6 +14,13 @@ from markupsafe import Markup
 
 from bayespin.load import InputError
 from bayespin.report.cell_plates import device_plate, held_plate, levels_plate
+from bayespin.report.cost_of_hardware import (
+    flaw_lines,
+    flaw_plate,
+    reads_plate,
+    reads_said,
+    stopping_lines,
+)
 from bayespin.report.examples import examples
 from bayespin.report.formatting import MISSING, area, count, figures, quantity
 from bayespin.report.naming import CHIP, find_row, known
@@ -179,6 +186,7 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "sigma": sigma_plate(results),
         "held": held_plate(results),
         "mapping": mapping_lines(results.get("mapping") or ()),
+        **_limits(results, rows),
         "device": device_plate(results),
         "levels": levels_plate(results),
         "programming": programming_lines(results.get("programming") or ()),
@@ -194,6 +202,17 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "facts": _facts(results),
         "stages": _stages(results),
         "digests": _pairs((results.get("provenance") or {}).get("data_sha256")),
+    }
+
+
+def _limits(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the hardware costs, and what reads buy."""
+    return {
+        "flaws": flaw_plate(results),
+        "flaw_lines": flaw_lines(results),
+        "reads": reads_plate(results),
+        "stopping": stopping_lines(results, rows),
+        "reads_said": reads_said(results),
     }
 
 

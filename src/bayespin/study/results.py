@@ -71,6 +71,7 @@ def assemble(study: Study, chip: Accelerator, per_seed: Sequence[dict[str, Any]]
         "paired": (differences := paired(study, per_seed)),
         **_over_seeds(per_seed, "fidelity"),
         **_over_seeds(per_seed, "reads"),
+        **_over_seeds(per_seed, "flaws"),
         "checks": checks(study, rows, differences),
         "not_simulated": list(NOT_SIMULATED),
     }
@@ -124,6 +125,8 @@ def _average(values: Sequence[Any]) -> Any:
 def _errors(values: Sequence[Any]) -> Any:
     """Return the standard error of numbers, or of mappings and lists element by element."""
     head = values[0]
+    if head is None or isinstance(head, str):
+        return None
     if isinstance(head, dict):
         return {name: _errors([v[name] for v in values]) for name in head}
     if isinstance(head, list):

@@ -22,6 +22,7 @@ from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
 from bayespin.study import cells, data, evaluate, provenance, results
+from bayespin.study.decomposition import decomposition
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
 from bayespin.study.shifts import Rung, noises, pair, rotations
@@ -249,11 +250,24 @@ def _beside(bench: _Bench, rows: list[Row], key: Key, seed: int) -> dict[str, An
         return evaluate.spent(rows[-1], bench.test, few, reads, key.child("reads"), watching)
 
     step = bench.folder.step
+    flaws = bench.study.evaluation.flaw_images
     return {
+        **(step(f"seed{seed}-flaws", lambda: _flaws(bench, rows[2].network, key)) if flaws else {}),
         "reads": step(f"seed{seed}-reads", spent),
         **step(f"seed{seed}-examples", examples),
         "fidelity": step(f"seed{seed}-fidelity", lambda: _fidelity(bench, rows[2], rows, key)),
     }
+
+
+def _flaws(bench: _Bench, network: Network, key: Key) -> dict[str, Any]:
+    """Return what each flaw of the chip costs, and all together."""
+    test, evaluation = bench.test, bench.study.evaluation
+    count = min(evaluation.flaw_images, len(test.images))
+    parts = (test.images[:count], test.labels[:count], test.partners[:count])
+    execution = bench.watch.execution("what the hardware costs")
+    reads = (evaluation.reads, key.child("flaws"))
+    found = decomposition(bench.chip, network, (bench.calibration, *parts), reads, execution)
+    return {"flaws": found}
 
 
 def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:

@@ -243,6 +243,8 @@ class Evaluation:
     """Degrees by which test images are turned."""
     noises: tuple[float, ...] = ()
     """Deviations of Gaussian noise added to every pixel, over the whole range of grey."""
+    flaw_images: int = 0
+    """Test images on chips that have one flaw each: what the hardware costs. 0 leaves it out."""
     ladder_images: int = 10_000
     """Test images of the rungs other than f = 0 and f = 0.5, which use all, and of everything else
     that needs fewer: turned and noisy images, fidelity, and the curve over the number of reads."""
@@ -252,6 +254,8 @@ class Evaluation:
             raise ValueError(f"`reads` must be at least 2, but is {self.reads}.")
         if self.ladder_images < 1:
             raise ValueError(f"`ladder_images` must be at least 1, but is {self.ladder_images}.")
+        if self.flaw_images < 0:
+            raise ValueError(f"`flaw_images` must not be negative, but is {self.flaw_images}.")
         for name in ("rotations", "noises"):
             if any(not 0 < level < 360 for level in getattr(self, name)):
                 raise ValueError(

@@ -21,7 +21,8 @@ def decomposition(
 ) -> list[dict[str, Any]]:
     """Return one row per variant of the chip: accuracy, NLL, ECE, OOD ECE, energy.
 
-    All variants are made with the same key, so what differs between two of them is not the draw of
+    Energy is that of variants with the chip's own converters, null for others. All variants are
+    made with the same key, so what differs between two of them is not the draw of
     devices that they share.
 
     Args:
@@ -43,6 +44,9 @@ def decomposition(
             twin.predict(each, count, key.child(word), execution, variant.sampling)
             for word, each in (("clean", known), ("blend", foreign))
         )
+        # Converters as good as none have no price: noise alone would forbid them.
+        priced = variant.chip.cell.read == chip.cell.read
+        bill = twin.bill(calibration[:16], count, key.child("bill")) if priced else None
         rows.append(
             {
                 "name": variant.name,
@@ -52,7 +56,7 @@ def decomposition(
                 "ood_ece": metrics.ece(mixed.mean, labels),
                 "ood_signed_error": metrics.signed_calibration_error(mixed.mean, labels),
                 "epistemic": float(clean.epistemic.mean()),
-                "energy_j": twin.bill(calibration[:16], count, key.child("bill")).energy_j,
+                "energy_j": None if bill is None else bill.energy_j,
             }
         )
     return rows

@@ -362,3 +362,41 @@ def test_the_real_images_from_training_to_report(fashion_mnist_dir, tmp_path, pi
     assert len(results["rows"]) == 5
     assert results["data"]["ood"].startswith("MNIST")
     assert "Quick" in (final / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_study_with_every_part_of_a_final_one(pictures, tmp_path):
+    """Reads in the loss, ceilings, slices, turned and noisy images, the number of reads."""
+    whole = study(
+        pictures, data__inputs="standardised", data__training_images=240, data__test_images=40,
+        training__epochs=1, training__aware_epochs=1, training__ceiling=0.9,
+        training__sigma_cap=0.3, hardware__calibration_images=20, hardware__sliced=["conv1"],
+        evaluation__reads=2, evaluation__rotations=[30], evaluation__noises=[0.2],
+        evaluation__ladder_images=20,
+    )  # fmt: skip
+    folder = run_study(whole, tmp_path, report=page.write)
+    found = results_of(folder)
+    assert {row["layer"] for row in found["mapping"]} >= {"conv1_slice1", "conv1_slice2"}
+    chip = found["rows"][-1]
+    assert {name: list(levels) for name, levels in chip["shifts"].items()} == {
+        "rotation": ["30.0"], "noise": ["0.2"],
+    }  # fmt: skip
+    assert found["reads"]["curve"]["reads"][-1] == 2
+    assert set(found["fidelity"]) >= {"again", "bnn/spintronic/per_read"}
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "How many reads" in html
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"hardware__sliced": ["conv9"]}, r"`hardware.sliced` must name layers .* conv9"),
+        (
+            {"training__aware_epochs": 1, "hardware__coding": "bit-serial"},
+            r"`hardware.coding` must be amplitude",
+        ),
+    ],
+)
+def test_what_no_chip_can_learn_or_hold_is_refused_before_work(pictures, tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        prepare(study(pictures, **changes), tmp_path)
+    assert not list(tmp_path.iterdir())

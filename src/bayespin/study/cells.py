@@ -15,6 +15,7 @@ from bayespin.device.table import SpreadTable
 from bayespin.device.tabulated import TabulatedDevice
 from bayespin.load import resource_names
 from bayespin.network.models import Network
+from bayespin.network.slicing import Remainder
 from bayespin.nn.compensation import expected_reach
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
@@ -61,6 +62,8 @@ def weight_maps(network: Network, deployment: Deployment) -> dict[str, Any]:
     temperature = cell.environment.programming_temperature
     for found in deployment.mappings:
         layer = network.stages[found.layer]
+        if isinstance(layer, Remainder):  # holds nothing that was trained
+            continue
         assert isinstance(layer, MeanFieldLayer)
         mean, sigma = (t.detach().flatten().double() for t in (layer.mean, layer.sigma()))
         levels = cell.sigma_levels(found.gain, temperature)

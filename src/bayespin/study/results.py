@@ -13,6 +13,7 @@ from bayespin.cost.baselines import LayerWork, digital_baselines
 from bayespin.cost.components import load_components
 from bayespin.network import metrics
 from bayespin.network.models import Network
+from bayespin.network.slicing import Remainder
 from bayespin.nn.hardware import HardwareLayer
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.study import cells, evaluate
@@ -237,6 +238,8 @@ def sigma_histograms(network: Network, deployment: Deployment) -> dict[str, Any]
     histograms = {}
     for found in deployment.mappings:
         software, chip = network.stages[found.layer], deployment.network.stages[found.layer]
+        if isinstance(software, Remainder):  # holds nothing that was trained
+            continue
         assert isinstance(software, MeanFieldLayer)
         assert isinstance(chip, HardwareLayer)
         target = software.sigma().detach().flatten().double()

@@ -16,6 +16,7 @@ from bayespin.network.ceilings import clippable, set_ceilings
 from bayespin.network.checkpoint import load_network, save_network
 from bayespin.network.models import Network, lenet5
 from bayespin.network.prediction import Execution
+from bayespin.network.slicing import sliced
 from bayespin.network.training import Recipe, TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
@@ -82,6 +83,7 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
         chip = study.hardware.accelerator()
         study.training.window(chip.cell)
         _check_awareness(study, chip)
+        _check_slices(study)
     except InputError:
         raise
     except ValueError as error:
@@ -99,6 +101,16 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
                 "schema": results.SCHEMA_VERSION,
                 "components": load.read_resource("components", chip.components)}  # fmt: skip
     return RunFolder(out, study.name, fingerprint(identity)), foreign
+
+
+def _check_slices(study: Study) -> None:
+    layers = list(lenet5(Key.root(0)).random_layers())
+    unknown = [name for name in study.hardware.sliced if name not in layers]
+    if unknown:
+        raise ValueError(
+            f"`hardware.sliced` must name layers of the network, {', '.join(layers)}, but names "
+            f"{', '.join(unknown)}."
+        )
 
 
 def _check_awareness(study: Study, chip: Accelerator) -> None:
@@ -210,7 +222,8 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
     key = Key.root(seed)
     plain = _trained(bench, seed, "dnn", key)
     bayesian = _trained(bench, seed, "bnn", key)
-    ideal, chip = (_deployed(bench, bayesian, key, d) for d in ("ideal", "spintronic"))
+    parts = sliced(bayesian, dict.fromkeys(bench.study.hardware.sliced, 2))
+    ideal, chip = (_deployed(bench, parts, key, d) for d in ("ideal", "spintronic"))
     rows = [
         Row(model="dnn", where="software", sampling="none", network=plain),
         Row(model="bnn", where="software", sampling="frozen", network=bayesian),
@@ -222,8 +235,8 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
         "seed": seed,
         "bills": {"ideal": _bill(bench, ideal, key), "spintronic": _bill(bench, chip, key)},
         "mapping": results.mapping(chip),
-        "sigma": results.sigma_histograms(bayesian, chip),
-        "weights": cells.weight_maps(bayesian, chip),
+        "sigma": results.sigma_histograms(parts, chip),
+        "weights": cells.weight_maps(parts, chip),
         "programming": cells.programming(chip),
         "rows": {row.key: _clean(bench, row, key, seed) for row in rows},
     }
@@ -266,7 +279,8 @@ def _flaws(bench: _Bench, network: Network, key: Key) -> dict[str, Any]:
     parts = (test.images[:count], test.labels[:count], test.partners[:count])
     execution = bench.watch.execution("what the hardware costs")
     reads = (evaluation.reads, key.child("flaws"))
-    found = decomposition(bench.chip, network, (bench.calibration, *parts), reads, execution)
+    whole = sliced(network, dict.fromkeys(bench.study.hardware.sliced, 2))
+    found = decomposition(bench.chip, whole, (bench.calibration, *parts), reads, execution)
     return {"flaws": found}
 
 

@@ -178,10 +178,14 @@ class Hardware:
     """Temperature at which the chip is read; it was programmed at the preset's."""
     pillar_diameter: Annotated[float | None, Unit("m")] = None
     """Of the stochastic junction; it moves the easy-plane fields of all levels."""
+    sliced: tuple[str, ...] = ()
+    """Layers whose means stand on two cells each, the second for what the first is off."""
     calibration_images: int = 500
     """Held-out training images that set the converters' ranges."""
 
     def __post_init__(self) -> None:
+        if len(set(self.sliced)) < len(self.sliced):
+            raise ValueError(f"`sliced` must name each layer once, but is {list(self.sliced)}.")
         if self.calibration_images < 1:
             raise ValueError(
                 f"`calibration_images` must be at least 1, but is {self.calibration_images}."

@@ -18,6 +18,7 @@ from bayespin.network.checkpoint import load_network, save_network
 from bayespin.network.metrics.regression import Mixture
 from bayespin.network.models import Network
 from bayespin.network.regression import predict_mixture
+from bayespin.network.slicing import sliced
 from bayespin.network.training import TrainingDiverged, fit
 from bayespin.nn.bumps import Bumps
 from bayespin.nn.estimators import Sampling
@@ -150,7 +151,8 @@ def _one_split(prepared: Prepared, watch: Watch, name: str, number: int) -> dict
     devices: tuple[Devices, ...] = ("ideal", "spintronic")
     for kind in devices:
         calibration = data.inputs[: study.hardware.calibration_images]
-        twin = prepared.chip.deploy(network, calibration, key.child("chip"), kind, digital=digital)
+        whole = sliced(network, dict.fromkeys(study.hardware.sliced, 2))
+        twin = prepared.chip.deploy(whole, calibration, key.child("chip"), kind, digital=digital)
         networks[kind] = twin.network
     assert twin is not None
     found: dict[str, Any] = {"rows": {}, "mapping": [vars(m) for m in twin.mappings]}

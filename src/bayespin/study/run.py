@@ -23,6 +23,7 @@ from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
 from bayespin.study import cells, data, evaluate, provenance, results
+from bayespin.study.checks import check_chip
 from bayespin.study.decomposition import decomposition
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
@@ -82,8 +83,7 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
     try:
         chip = study.hardware.accelerator()
         study.training.window(chip.cell)
-        _check_awareness(study, chip)
-        _check_slices(study)
+        check_chip(study, chip)
     except InputError:
         raise
     except ValueError as error:
@@ -101,24 +101,6 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
                 "schema": results.SCHEMA_VERSION,
                 "components": load.read_resource("components", chip.components)}  # fmt: skip
     return RunFolder(out, study.name, fingerprint(identity)), foreign
-
-
-def _check_slices(study: Study) -> None:
-    layers = list(lenet5(Key.root(0)).random_layers())
-    unknown = [name for name in study.hardware.sliced if name not in layers]
-    if unknown:
-        raise ValueError(
-            f"`hardware.sliced` must name layers of the network, {', '.join(layers)}, but names "
-            f"{', '.join(unknown)}."
-        )
-
-
-def _check_awareness(study: Study, chip: Accelerator) -> None:
-    if study.training.aware_epochs and chip.layout.coding != "amplitude":
-        raise ValueError(
-            f"`hardware.coding` must be amplitude where `training.aware_epochs` is not 0, but is "
-            f"{chip.layout.coding}."
-        )
 
 
 def run_study(

@@ -12,8 +12,9 @@ import torch
 from bayespin import load
 from bayespin.chip.accelerator import Accelerator, Deployment, Devices
 from bayespin.load import InputError, fingerprint
+from bayespin.network.architectures import lenet5
 from bayespin.network.checkpoint import load_network, save_network
-from bayespin.network.models import Network, lenet5
+from bayespin.network.models import Network
 from bayespin.network.prediction import Execution
 from bayespin.network.training import TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow

@@ -73,6 +73,8 @@ def load_state(path: Path, network: Network, optimiser: torch.optim.Adam) -> int
     network_state = _checked(path, tensors, _shapes(network))
     moments = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:  # held while others are trained
+            continue
         shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
         wanted = {f"adam.{field}.{name}": shape for field, shape in shapes.items()}
         found = _checked(path, tensors, wanted)

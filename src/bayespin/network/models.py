@@ -19,6 +19,11 @@ Step = Callable[[str, list[Tensor]], Tensor]
 """What gives a stage's output, from its name and what feeds it."""
 
 
+def applied(stage: nn.Module, taken: list[Tensor], noise: Noise, estimator: Estimator) -> Tensor:
+    """Return a stage's output; only random ones take noise."""
+    return stage(*taken, noise, estimator) if isinstance(stage, RandomLayer) else stage(*taken)
+
+
 class Network(nn.Module):
     """Named stages, in an order in which each follows what feeds it; the last is the output.
 
@@ -65,10 +70,7 @@ class Network(nn.Module):
         """Return the step of one pass."""
 
         def step(name: str, taken: list[Tensor]) -> Tensor:
-            stage = self.stages[name]
-            return (
-                stage(*taken, noise, estimator) if isinstance(stage, RandomLayer) else stage(*taken)
-            )
+            return applied(self.stages[name], taken, noise, estimator)
 
         return step
 

@@ -13,6 +13,7 @@ from bayespin.network.checkpoint import load_state, save_state
 from bayespin.network.likelihoods import Categorical, Likelihood
 from bayespin.network.models import Network, summed_kl
 from bayespin.nn.estimators import ESTIMATORS
+from bayespin.nn.folding import BATCH_NORMS
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
@@ -81,7 +82,11 @@ def fit(
     checkpoint: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Network:
-    """Train `network` in place and return it.
+    """Train `network` in place and return it in evaluation.
+
+    Batch norms use the statistics of each batch and keep running ones, which a checkpoint holds as
+    well and predictions use. Dropout is left out: its draws come from no key, and weights have
+    noise of their own.
 
     Shuffling is keyed by the epoch and noise by the step, so a run that is interrupted and resumed
     from `checkpoint` (written after every epoch) ends in the same bits as an uninterrupted one.
@@ -110,6 +115,7 @@ def fit(
         for step, chosen in enumerate(order.split(recipe.batch), start=epoch * per_epoch):
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, step, total)
+            _set_norms_training(network)  # whatever `progress` did, such as a prediction
             noise = KeyedNoise.from_key(key.child("step", step), images.device)
             outputs = network(images[chosen], noise, ESTIMATORS[recipe.estimator])
             loss = elbo_loss(network, outputs, targets[chosen], recipe, len(images))
@@ -127,7 +133,15 @@ def fit(
         logger.info("epoch %d of %d: loss %.4f", epoch + 1, recipe.epochs, loss.item())
         if checkpoint is not None:
             save_state(checkpoint, network, optimiser, epoch + 1)
-    return network
+    return network.eval()
+
+
+def _set_norms_training(network: Network) -> None:
+    """Let batch norms learn their statistics, and everything else be as in prediction."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, BATCH_NORMS):
+            module.train()
 
 
 def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, key: Key) -> None:
@@ -139,10 +153,9 @@ def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, ke
         )
     if not bool(torch.isfinite(images).all()):
         raise ValueError("Argument `data` must hold finite images, but holds NaN or infinity.")
-    noise, training = KeyedNoise.from_key(key.child("check"), images.device), network.training
+    noise = KeyedNoise.from_key(key.child("check"), images.device)
     with torch.no_grad():
         outputs = network.eval()(images[:2], noise, ESTIMATORS[recipe.estimator])
-    network.train(training)
     recipe.likelihood.check(outputs, targets)
 
 

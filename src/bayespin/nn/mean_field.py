@@ -49,7 +49,8 @@ class MeanFieldLayer(RandomLayer):
 
     mean: nn.Parameter
     spread: nn.Parameter
-    bias: nn.Parameter
+    bias: Tensor
+    """A parameter, or a buffer of zeros where the norm behind the layer has one."""
 
     def __init__(self, product: Product, key: Key, prior_sigma: float = 1.0) -> None:
         """Draw μ ~ N(0, 0.1²) from `key` and set σ = 0.049 (results.md protocol: ρ = −3)."""

@@ -16,6 +16,7 @@ from bayespin.cite import cites
 from bayespin.network.convert import Call, Place
 from bayespin.network.models import INPUT, Network
 from bayespin.nn.attention import Attention
+from bayespin.nn.folding import hold_bias
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.pooling import MaxPool2
 from bayespin.nn.product import Convolution, Dense, Product
@@ -140,8 +141,7 @@ class _Stages:
     def normed(self, name: str, product: Convolution, source: str) -> str:
         """Return the name of the batch norm behind a convolution, whose bias it replaces."""
         layer = self.layer(product, self.key.child(name))
-        del layer.bias
-        layer.register_buffer("bias", torch.zeros(product.outputs))  # is folded into, but no weight
+        hold_bias(layer)
         convolution = self.put(name, layer, source)
         return self.put(f"{name}_norm", nn.BatchNorm2d(product.outputs), convolution)
 

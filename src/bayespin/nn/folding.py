@@ -88,3 +88,14 @@ def folded(
     mean = (layer.mean.detach().double() * each).to(layer.mean.dtype)
     sigma = nn.functional.softplus(layer.spread.detach().double()) * each.abs()
     return MeanFieldLayer.holding(layer.product, mean, sigma, bias, layer.prior_sigma)
+
+
+def hold_bias(layer: nn.Module) -> None:
+    """Make a layer's bias a buffer: kept and applied, but neither trained nor counted as a weight.
+
+    For a layer before a batch norm, whose shift is the bias of both.
+    """
+    value = layer.bias
+    assert isinstance(value, Tensor)
+    del layer.bias
+    layer.register_buffer("bias", value.detach().clone())

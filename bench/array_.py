@@ -40,7 +40,8 @@ from bayespin.array.reads import ReadSchedule, exact_reads
 from bayespin.cell.interface import ProgrammedCells
 from bayespin.chip.accelerator import Accelerator
 from bayespin.chip.placement import Devices
-from bayespin.network.models import Network, lenet5
+from bayespin.network.architectures import lenet5
+from bayespin.network.models import Network
 from bayespin.network.prediction import Execution, predict
 from bayespin.nn.correlated import CorrelatedReads
 from bayespin.nn.estimators import Sampling, local_reparameterised, reparameterised

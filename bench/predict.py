@@ -11,7 +11,8 @@ import torch
 from _measure import interleaved, report
 
 from bayespin.chip.accelerator import Accelerator
-from bayespin.network.models import Network, lenet5
+from bayespin.network.architectures import lenet5
+from bayespin.network.models import Network
 from bayespin.network.prediction import IMAGE_BLOCK, Execution, predict
 from bayespin.nn.estimators import Sampling, reparameterised
 from bayespin.nn.point import PointLayer

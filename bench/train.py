@@ -9,7 +9,8 @@ from dataclasses import replace
 import torch
 from _measure import interleaved, report
 
-from bayespin.network.models import Network, lenet5
+from bayespin.network.architectures import lenet5
+from bayespin.network.models import Network
 from bayespin.network.training import Recipe, fit
 from bayespin.nn.mean_field import SigmaWindow
 from bayespin.nn.point import PointLayer

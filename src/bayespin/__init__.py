@@ -20,7 +20,7 @@ _PUBLIC = {
     "characterize": "bayespin.study.characterisation.run",
     "fit": "bayespin.network.training",
     "measured_device": "bayespin.device.measured",
-    "models": "bayespin.network.models",
+    "models": "bayespin.network.architectures",
     "predict": "bayespin.network.prediction",
     "run_study": "bayespin.study.run",
 }

@@ -10,7 +10,8 @@ from torch import nn
 from bayespin.array.hold import Hold
 from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.load import InputError
-from bayespin.network.models import Network, lenet5
+from bayespin.network.architectures import lenet5
+from bayespin.network.models import Network
 from bayespin.network.prediction import predict_reads
 from bayespin.nn.correlated import CorrelatedSampling
 from bayespin.nn.estimators import Sampling, local_reparameterised, reparameterised

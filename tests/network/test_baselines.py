@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from bayespin.network.architectures import lenet5
 from bayespin.network.baselines import Ensemble, fit_ensemble, with_dropout
 from bayespin.network.metrics import entropy
-from bayespin.network.models import INPUT, Network, lenet5
+from bayespin.network.models import INPUT, Network
 from bayespin.network.prediction import IMAGE_BLOCK, Execution, predict, predict_reads
 from bayespin.network.slicing import Sum
 from bayespin.network.training import Recipe, fit

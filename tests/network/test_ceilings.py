@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from bayespin.network.architectures import lenet5
 from bayespin.network.ceilings import clippable, set_ceilings
 from bayespin.network.checkpoint import load_network, save_network
-from bayespin.network.models import Network, lenet5
+from bayespin.network.models import Network
 from bayespin.nn.clipped_relu import ClippedReLU
 from bayespin.nn.estimators import local_reparameterised
 from bayespin.nn.point import PointLayer

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
+from bayespin.network.architectures import lenet5
 from bayespin.network.convert import convert
 from bayespin.network.ivon import Ivon
-from bayespin.network.models import Network, lenet5, summed_kl
+from bayespin.network.models import Network, summed_kl
 from bayespin.network.priors import fan_in_priors, moped, with_priors
 from bayespin.network.training import Recipe, fit
 from bayespin.nn.estimators import local_reparameterised

@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from bayespin.network.models import Network
-from bayespin.nn.estimators import local_reparameterised, reparameterised
-from bayespin.nn.folding import fold_batch_norm, folded, scale_and_shift
+from bayespin.nn.estimators import reparameterised
+from bayespin.nn.folding import folded, scale_and_shift
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
 from bayespin.nn.product import Convolution, Dense
-from bayespin.rng import InjectedNoise, Key, KeyedNoise
+from bayespin.rng import InjectedNoise, Key
 
 KEY = Key.root(0).child("folding")
 CASES = {
@@ -71,25 +70,6 @@ def test_drawn_weights_are_normed(case):
     wanted = norm(reparameterised(layer, x, InjectedNoise([epsilon])))
     found = reparameterised(folded(layer, norm), x, InjectedNoise([turned]))
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=3e-6)
-
-
-def test_networks_keep_what_is_no_batch_norm_behind_a_layer():
-    layer, norm, x = built("dense", MeanFieldLayer)
-    first, last = randomised(nn.BatchNorm1d(5)), MeanFieldLayer(Dense(4, 2), KEY.child("last"))
-    network = Network(
-        {"first": first, "dense": layer, "norm": norm, "relu": nn.ReLU(), "last": last}
-    ).eval()
-    small = Network(fold_batch_norm(dict(network.stages.items()))).eval()
-    assert list(small.stages) == ["first", "dense", "relu", "last"]
-    assert small.stages["first"] is first
-    assert isinstance(network.stages["norm"], nn.BatchNorm1d)
-    with torch.no_grad():
-        # No sign to turn in the mean: weights drawn with ε = 0.
-        silent = [torch.zeros(4, 5), torch.zeros(2, 4)]
-        pair = [n(x, InjectedNoise(list(silent)), reparameterised) for n in (network, small)]
-        torch.testing.assert_close(pair[0], pair[1], rtol=1e-6, atol=2e-6)
-        noisy = small(x, KeyedNoise.from_key(KEY), local_reparameterised)
-        assert not torch.allclose(noisy, pair[1])
 
 
 def test_norms_without_affine_parameters_fold():

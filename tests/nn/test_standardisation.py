@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bayespin.chip.accelerator import Accelerator
-from bayespin.network.models import lenet5
+from bayespin.network.architectures import lenet5
 from bayespin.network.prediction import predict
 from bayespin.nn.estimators import Sampling
 from bayespin.nn.point import PointLayer

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from bayespin import load
 from bayespin.load import InputError
+from bayespin.network.architectures import lenet5
 from bayespin.network.checkpoint import load_network
-from bayespin.network.models import lenet5
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise

@@ -26,7 +26,7 @@ from bayespin.events import Events, LayerActivity
 from bayespin.load import build, fingerprint, read_resource
 from bayespin.network.convert import as_network
 from bayespin.network.metrics import Predictive
-from bayespin.network.models import INPUT, Network
+from bayespin.network.models import INPUT, Network, applied
 from bayespin.network.prediction import Execution, predict
 from bayespin.network.slicing import Remainder
 from bayespin.nn.correlated import CorrelatedSampling
@@ -84,7 +84,7 @@ class Accelerator:
         Raises:
             ValueError: from `network.convert.convert`.
         """
-        return dry_run(as_network(network), self.layout, images)
+        return dry_run(copy.deepcopy(as_network(network)).eval(), self.layout, images)
 
     @torch.no_grad()
     def read_laws(
@@ -132,7 +132,7 @@ class Accelerator:
 
         Args:
             network: software network, or any torch module that `network.convert` can take apart;
-                it is left as it is.
+                it is left as it is. Batch norms behind layers are folded into them.
             calibrate_on: images that set the converters' ranges; never test images.
             key: the chip's devices and the calibration's noise; the same key, the same chip.
             devices: `spintronic` with all errors of the preset, or `ideal` cells.
@@ -157,8 +157,9 @@ class Accelerator:
                 layer.calibrate(taken[0], noise, name, ranges)
                 stages[name] = layer
                 return layer(taken[0], noise, local_reparameterised)
-            stages[name] = copy.deepcopy(stage)  # later changes of the network stay off the chip
-            return network.passing(noise, local_reparameterised)(name, taken)
+            # Later changes of the network stay off the chip, and calibration's off its norms.
+            stages[name] = copy.deepcopy(stage).eval()
+            return applied(stages[name], taken, noise, local_reparameterised)
 
         with torch.no_grad():
             network.through({INPUT: calibrate_on}, network.stages, convert)

@@ -13,6 +13,7 @@ from bayespin.nn.estimators import local_reparameterised
 from bayespin.nn.folding import BATCH_NORMS
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
+from bayespin.nn.tokens import Tokens
 from bayespin.rng import Key, KeyedNoise
 from bayespin.shapes import Float, Tensor
 
@@ -24,6 +25,7 @@ _REASONS = (
     (BATCH_NORMS, "norm not folded"),
     ((nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "norm of each input"),
     (nn.Embedding, "a table"),
+    (Tokens, "adds places"),
     (Held, "a constant"),
 )
 """Why stages with numbers of their own stay digital."""

@@ -20,6 +20,7 @@ from bayespin.chip.accelerator import Accelerator, Deployment
 from bayespin.chip.placement import WrittenLayer
 from bayespin.events import Events
 from bayespin.load import InputError, fingerprint
+from bayespin.network.folding import fold_batch_norms
 from bayespin.network.models import Network
 from bayespin.nn.hardware import HardwareLayer, HardwareSpec
 from bayespin.nn.mapping import LayerMapping
@@ -79,7 +80,8 @@ def load_deployment(path: Path, chip: Accelerator, network: Network) -> Deployme
     Args:
         path: written by `save_deployment`.
         chip: equal to the one it was deployed on.
-        network: with the same stages as the one that was deployed; its numbers are not used.
+        network: with the same stages as the one that was deployed, batch norms folded or not; its
+            numbers are not used.
 
     Raises:
         InputError: the file is missing, damaged or not a deployment, or chip or network are others.
@@ -91,6 +93,7 @@ def load_deployment(path: Path, chip: Accelerator, network: Network) -> Deployme
             f"Argument `chip` must be the chip that `{path}` was deployed on, but its cells or "
             f"tiles differ; {_REMEDY}."
         )
+    network = fold_batch_norms(network)
     names = {n for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
     if names != set(content["layers"]):
         raise InputError(

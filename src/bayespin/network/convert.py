@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from bayespin.network.folding import fold_batch_norms
 from bayespin.network.models import INPUT, Network
 from bayespin.nn.attention import Attention
 from bayespin.nn.folding import BATCH_NORMS, folded
@@ -109,8 +110,8 @@ def convert(module: nn.Module, spread: float = 0.02) -> Network:
 
 
 def as_network(module: nn.Module) -> Network:
-    """Return a network as it is, and any other module converted."""
-    return module if isinstance(module, Network) else convert(module)
+    """Return a network with its batch norms folded, and any other module converted."""
+    return fold_batch_norms(module) if isinstance(module, Network) else convert(module)
 
 
 class _Tracer(fx.Tracer):

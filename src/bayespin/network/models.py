@@ -8,11 +8,8 @@ from torch import nn
 
 from bayespin.nn.estimators import Estimator
 from bayespin.nn.mean_field import MeanFieldLayer
-from bayespin.nn.pooling import MaxPool2
-from bayespin.nn.product import Convolution, Dense, Product
 from bayespin.nn.random_layer import RandomLayer, RandomStage
-from bayespin.nn.standardisation import Standardise
-from bayespin.rng import Key, Noise
+from bayespin.rng import Noise
 from bayespin.shapes import Tensor
 
 INPUT = "input"
@@ -20,6 +17,11 @@ INPUT = "input"
 
 Step = Callable[[str, list[Tensor]], Tensor]
 """What gives a stage's output, from its name and what feeds it."""
+
+
+def applied(stage: nn.Module, taken: list[Tensor], noise: Noise, estimator: Estimator) -> Tensor:
+    """Return a stage's output; only random ones take noise."""
+    return stage(*taken, noise, estimator) if isinstance(stage, RandomStage) else stage(*taken)
 
 
 class Network(nn.Module):
@@ -72,10 +74,7 @@ class Network(nn.Module):
         """Return the step of one pass."""
 
         def step(name: str, taken: list[Tensor]) -> Tensor:
-            stage = self.stages[name]
-            return (
-                stage(*taken, noise, estimator) if isinstance(stage, RandomStage) else stage(*taken)
-            )
+            return applied(self.stages[name], taken, noise, estimator)
 
         return step
 
@@ -93,51 +92,6 @@ class Network(nn.Module):
             for source in self.feeds[name]:
                 if self._last_use[source] == name:
                     values.pop(source, None)
-
-
-def lenet5(
-    key: Key,
-    layer: Callable[[Product, Key], nn.Module] = MeanFieldLayer,
-    inputs: Standardise | None = None,
-) -> Network:
-    """Return LeNet-5 for 28 × 28 grey images in [0, 1], padded to 32 × 32; logits of 10 classes.
-
-    Convolutions 6@5×5 and 16@5×5, each with 2 × 2 maximum pooling, then 400-120-84-10 with ReLU:
-    61,470 weights and 236 biases. Pooling stands before ReLU; both are monotone, so the order
-    changes nothing but the work.
-
-    Args:
-        key: randomness of the initial weights.
-        layer: makes each linear layer from its product: `MeanFieldLayer` or `PointLayer`.
-        inputs: standardises images, if given; the padding is then the images' mean.
-    """
-    products = {
-        "conv1": Convolution(1, 6, 5),
-        "conv2": Convolution(6, 16, 5),
-        "dense1": Dense(400, 120),
-        "dense2": Dense(120, 84),
-        "dense3": Dense(84, 10),
-    }
-    made = {name: layer(product, key.child(name)) for name, product in products.items()}
-    first = {} if inputs is None else {"standardise": inputs}
-    return Network(
-        {
-            **first,
-            "pad": nn.ZeroPad2d(2),
-            "conv1": made["conv1"],
-            "pool1": MaxPool2(),
-            "relu1": nn.ReLU(),
-            "conv2": made["conv2"],
-            "pool2": MaxPool2(),
-            "relu2": nn.ReLU(),
-            "flatten": nn.Flatten(),
-            "dense1": made["dense1"],
-            "relu3": nn.ReLU(),
-            "dense2": made["dense2"],
-            "relu4": nn.ReLU(),
-            "dense3": made["dense3"],
-        }
-    )
 
 
 def summed_kl(network: Network) -> Tensor:

@@ -75,6 +75,9 @@ def output_reads(
 ) -> Float[Tensor, "reads images outputs"]:
     """Return the outputs of every read of one block of images.
 
+    The network is put into evaluation, where `fit` leaves it too: batch norms use their running
+    statistics and do not change them, so that no image's prediction depends on its neighbours.
+
     Args:
         network: software or hardware.
         images: one block.
@@ -84,7 +87,7 @@ def output_reads(
             ("read", s).
         block: index of the block.
     """
-    passes = _Passes(network, images, _estimator(network, sampling))
+    passes = _Passes(network.eval(), images, _estimator(network, sampling))
     outputs = []
     for sample in range(reads):
         noise: Noise = KeyedNoise.from_key(key.child("read", sample, block), images.device)
@@ -132,7 +135,8 @@ def predict(
 
     mean = E[p]; the entropies split into aleatoric and epistemic. A network without random stages
     takes one pass. Results depend neither on workers nor on how images are split into calls, as
-    long as splits fall on multiples of `IMAGE_BLOCK` and `first_block` continues the count.
+    long as splits fall on multiples of `IMAGE_BLOCK` and `first_block` continues the count: batch
+    norms predict with their running statistics, as the network is put into evaluation.
 
     Raises:
         ValueError: fewer than one read or worker, or images that are not finite, or of another

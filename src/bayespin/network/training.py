@@ -23,6 +23,7 @@ from bayespin.network.checkpoint import AdamState, Kept, load_state, save_state
 from bayespin.network.likelihoods import Categorical, Likelihood
 from bayespin.network.models import Network, summed_kl
 from bayespin.nn.estimators import ESTIMATORS, Estimator, GaussianLayer
+from bayespin.nn.folding import BATCH_NORMS
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.read_law import ReadLaw, as_read
 from bayespin.rng import Key, KeyedNoise, Noise
@@ -299,7 +300,11 @@ def fit(
     checkpoint: Path | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Network:
-    """Train `network` in place and return it.
+    """Train `network` in place and return it in evaluation.
+
+    Batch norms use the statistics of each batch and keep running ones, which a checkpoint holds as
+    well and predictions use. Dropout is left out: its draws come from no key, and weights have
+    noise of their own.
 
     Shuffling is keyed by the epoch and noise by the step, so a run that is interrupted and resumed
     from `checkpoint` (written after every epoch) ends in the same bits as an uninterrupted one.
@@ -354,6 +359,7 @@ def train(
     for epoch in range(first, recipe.epochs):
         order = torch.randperm(len(images), generator=key.child("order", epoch).generator())
         for step, chosen in enumerate(order.split(recipe.batch), start=epoch * per_epoch):
+            _set_norms_training(network)  # whatever `progress` did, such as a prediction
             shares = _shares(chosen, recipe, key.child("step", step), run.peers)
             loss = _gather(learner, data, shares, run.peers)
             if not math.isfinite(loss):
@@ -371,7 +377,15 @@ def train(
         if run.checkpoint is not None and run.peers.rank == 0:
             save_state(run.checkpoint, network, learner.kept, epoch + 1)
     run.peers.wait()  # or another process would go on, and read a checkpoint that is not yet there
-    return network
+    return network.eval()
+
+
+def _set_norms_training(network: Network) -> None:
+    """Let batch norms learn their statistics, and everything else be as in prediction."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, BATCH_NORMS):
+            module.train()
 
 
 Share = tuple[Tensor, Key, float]
@@ -414,10 +428,9 @@ def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, ke
         )
     if not bool(torch.isfinite(images).all()):
         raise ValueError("Argument `data` must hold finite images, but holds NaN or infinity.")
-    noise, training = KeyedNoise.from_key(key.child("check"), images.device), network.training
+    noise = KeyedNoise.from_key(key.child("check"), images.device)
     with torch.no_grad():
         outputs = network.eval()(images[:2], noise, ESTIMATORS[recipe.estimator])
-    network.train(training)
     recipe.likelihood.check(outputs, targets)
 
 

@@ -12,12 +12,11 @@ the same law of outputs, exactly: scaling a Gaussian scales its spread too. Bias
 | γ, β | `weight`, `bias` of the norm |
 | m, v, ε | `running_mean`, `running_var`, `eps` |
 
+`network.folding` does it to a whole network.
+
 Source: Ioffe & Szegedy, arXiv:1502.03167.
 """
 
-from collections.abc import Mapping
-
-import torch
 from torch import nn
 
 from bayespin.cite import cites
@@ -91,28 +90,12 @@ def folded(
     return MeanFieldLayer.holding(layer.product, mean, sigma, bias, layer.prior_sigma)
 
 
-def fold_batch_norm(stages: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """Return the stages with every batch norm that stands behind a linear layer folded into it.
+def hold_bias(layer: nn.Module) -> None:
+    """Make a layer's bias a buffer: kept and applied, but neither trained nor counted as a weight.
 
-    `Network(fold_batch_norm(network.stages))` predicts what `network.eval()` does. Stages that
-    change are new; the others are the same objects. A batch norm elsewhere stays, and stays
-    digital: the layer behind it sees its output.
-
-    Args:
-        stages: of a network, in order.
-
-    Raises:
-        ValueError: a batch norm that `folded` refuses.
+    For a layer before a batch norm, whose shift is the bias of both.
     """
-    made: dict[str, nn.Module] = {}
-    last = ""
-    with torch.no_grad():
-        for name, stage in stages.items():
-            before = made.get(last)
-            foldable = isinstance(before, MeanFieldLayer | PointLayer)
-            if isinstance(stage, BATCH_NORMS) and foldable:
-                made[last] = folded(before, stage, name)
-            else:
-                made[name] = stage
-                last = name
-    return made
+    value = layer.bias
+    assert isinstance(value, Tensor)
+    del layer.bias
+    layer.register_buffer("bias", value.detach().clone())

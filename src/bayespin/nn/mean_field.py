@@ -49,7 +49,8 @@ class MeanFieldLayer(RandomLayer):
 
     mean: nn.Parameter
     spread: nn.Parameter
-    bias: nn.Parameter
+    bias: Tensor
+    """A parameter, or a buffer of zeros where the norm behind the layer has one."""
     prior_mean: Tensor | None
     """m₀, of the weights' shape; not part of the state, like all of the prior."""
 

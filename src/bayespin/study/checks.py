@@ -1,7 +1,7 @@
 """What a study asks of its chip and network beyond what single fields allow."""
 
 from bayespin.chip.accelerator import Accelerator
-from bayespin.network.models import lenet5
+from bayespin.network.architectures import lenet5
 from bayespin.rng import Key
 from bayespin.study.schema import Study
 

@@ -12,9 +12,10 @@ import torch
 from bayespin import load
 from bayespin.chip.accelerator import Accelerator, Deployment, Devices
 from bayespin.load import InputError, fingerprint
+from bayespin.network.architectures import lenet5
 from bayespin.network.ceilings import clippable, set_ceilings
 from bayespin.network.checkpoint import load_network, save_network
-from bayespin.network.models import Network, lenet5
+from bayespin.network.models import Network
 from bayespin.network.prediction import Execution
 from bayespin.network.slicing import sliced
 from bayespin.network.training import Recipe, TrainingDiverged, fit

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bayespin.network.models import Network, lenet5, summed_kl
+from bayespin.network.architectures import lenet5, mlp, regression_net
+from bayespin.network.models import Network, summed_kl
 from bayespin.nn.estimators import local_reparameterised, reparameterised
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.point import PointLayer
@@ -92,3 +93,40 @@ def test_divergence_of_a_network_is_the_sum_over_its_layers():
     apart = [float(s.kl().detach()) for s in network.random_layers().values()]
     assert float(summed_kl(network).detach()) == pytest.approx(sum(apart), rel=1e-6)
     assert float(summed_kl(Network({"relu": nn.ReLU()}))) == 0.0
+
+
+def test_mlp_is_its_formula():
+    """W₃ ReLU(W₂ ReLU(W₁ x + b₁) + b₂) + b₃, on images as on vectors."""
+    network = mlp(KEY, (12, 7, 5, 3), PointLayer)
+    x = images(4)[:, :, :3, :4]
+    layers = [network.stages[f"dense{n}"] for n in (1, 2, 3)]
+    with torch.no_grad():
+        for number, layer in enumerate(layers):
+            layer.bias.fill_(0.1 * number)
+    h = x.flatten(1)
+    for layer in layers[:2]:
+        h = F.relu(F.linear(h, layer.weight, layer.bias))
+    wanted = F.linear(h, layers[2].weight, layers[2].bias)
+    for given in (x, x.flatten(1)):
+        found = network(given, KeyedNoise.from_key(KEY), local_reparameterised)
+        torch.testing.assert_close(found, wanted)
+
+
+def test_mlp_takes_any_kind_of_layer_and_keys_each_apart():
+    network = mlp(KEY, (6, 6, 6), lambda product, key: MeanFieldLayer(product, key, 0.3))
+    first, second = network.random_layers().values()
+    assert first.prior_sigma == second.prior_sigma == 0.3
+    assert not torch.equal(first.mean, second.mean)
+
+
+@pytest.mark.parametrize("widths", [(), (4,), (4, 0, 2)])
+def test_widths_that_make_no_network_are_refused(widths):
+    with pytest.raises(ValueError, match="`widths` must be those of input and output"):
+        mlp(KEY, widths)
+
+
+def test_the_net_of_a_regression_has_a_mean_and_a_scale():
+    """13 inputs and 50 hidden units: 13·50 + 50·2 weights and 52 biases."""
+    layers = regression_net(KEY, 13, 50).random_layers().values()
+    assert [tuple(s.mean.shape) for s in layers] == [(50, 13), (2, 50)]
+    assert sum(p.numel() for p in regression_net(KEY, 13, 50, PointLayer).parameters()) == 802

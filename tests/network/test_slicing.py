@@ -113,3 +113,14 @@ def test_slices_cost_their_reads_and_predict():
 def test_what_cannot_be_sliced_is_refused(slices, reads, words):
     with pytest.raises(ValueError, match=words):
         sliced(network_of(), slices, reads)
+
+
+def test_a_second_slice_takes_whatever_spread_cells_have_behind_weak_drives():
+    """One row in 120 is driven, the others add their noise: no σ of a remainder would do."""
+    layer = MeanFieldLayer(Dense(120, 2), KEY.child("dark"))
+    with torch.no_grad():
+        layer.spread.fill_(float(inverse_softplus(torch.tensor(0.3))))
+    x = torch.full((240, 120), 0.01)
+    x[torch.arange(240), torch.arange(240) % 120] = 1.0
+    twin = PRESET.deploy(sliced(Network({"dense": layer}), {"dense": 2}), x, KEY)
+    assert sorted(twin.layers) == ["dense_slice1", "dense_slice2"]

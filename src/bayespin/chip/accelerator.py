@@ -152,7 +152,13 @@ class Accelerator:
         def convert(name: str, taken: list[Tensor]) -> Tensor:
             stage = _to_write(name, stages, key)
             if isinstance(stage, MeanFieldLayer) and name not in digital:
-                placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
+                placed = Placement(
+                    cell=self.cell,
+                    layout=self.layout,
+                    name=name,
+                    layer=stage,
+                    trained=not isinstance(network.stages[name], Remainder),
+                )
                 layer, written[name] = placed.write(taken[0], key, devices, self.hold)
                 layer.calibrate(taken[0], noise, name, ranges)
                 stages[name] = layer

@@ -56,6 +56,8 @@ class Placement:
     layout: ArrayLayout
     name: str
     layer: MeanFieldLayer
+    trained: bool = True
+    """Whether σ were trained; a later slice takes whatever spread its cells have."""
 
     @property
     def grid(self) -> TileGrid:
@@ -80,7 +82,8 @@ class Placement:
             ValueError: from `nn.mapping`.
         """
         share, mapping, (mean, sigma) = self._planned(x, devices)
-        require_fit(mapping, sigma)
+        if self.trained:
+            require_fit(mapping, sigma)
         drives = self._drives(x)
         point = self._point((drives / mapping.input_scale).clamp_max(1))
         power = (drives / mapping.input_scale).clamp_max(1).square().mean(0).double()

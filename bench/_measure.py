@@ -28,23 +28,30 @@ def _rounded(value: float) -> float:
 
 
 def report(
-    bench: str, values: Mapping[str, float], unit: str | Mapping[str, str], reference: str
+    bench: str,
+    values: Mapping[str, float],
+    unit: str | Mapping[str, str],
+    reference: str | Mapping[str, str],
 ) -> None:
     """Print one JSON line per figure, beside the value of the figure named `reference`.
 
-    `unit` is one for all figures, or one per figure; figures of the reference's unit carry their
-    ratio to it. With `--out FILE` on the command line they are also written with provenance.
+    `unit` and `reference` are one for all figures, or one per figure; figures of their reference's
+    unit carry their ratio to it. With `--out FILE` on the command line they are also written with
+    provenance.
     """
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--out", type=Path, help="write the figures with provenance to a file")
     out = arguments.parse_args().out
     units = unit if isinstance(unit, Mapping) else dict.fromkeys(values, unit)
+    single = isinstance(reference, str)
+    references = dict.fromkeys(values, reference) if single else dict(reference)
     figures = []
     for name, value in values.items():
         figure = {"bench": bench, "figure": name, "value": _rounded(value), "unit": units[name]}
-        if units[name] == units[reference]:
-            figure["reference"] = _rounded(values[reference])
-            figure["ratio"] = round(value / values[reference], 3)
+        beside = references[name]
+        if units[name] == units[beside]:
+            figure["reference"] = _rounded(values[beside])
+            figure["ratio"] = round(value / values[beside], 3)
         figures.append(figure)
     for figure in figures:
         print(json.dumps(figure))

@@ -175,8 +175,8 @@ def corners(count):
 
 @pytest.fixture(scope="module")
 def trained():
-    recipe = Recipe(epochs=40, batch=16, learning_rate=1e-2, kl_weight=0.01,
-                    estimator="flipout")  # fmt: skip
+    recipe = Recipe(epochs=80, batch=16, learning_rate=1e-2, kl_weight=0.01,
+                    estimator="local_reparameterised")  # fmt: skip
     return fit(transformer(KEY, sizes=ONE), corners(128), recipe, KEY.child("fit"))
 
 

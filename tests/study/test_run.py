@@ -364,6 +364,7 @@ def test_the_real_images_from_training_to_report(fashion_mnist_dir, tmp_path, pi
     assert "Quick" in (final / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_study_with_every_part_of_a_final_one(pictures, tmp_path):
     """Reads in the loss, ceilings, slices, turned and noisy images, the number of reads."""
     whole = study(

@@ -227,12 +227,10 @@ def code_noise(
     """
     siemens = torch.ones((), dtype=torch.float64)
     voltages = torch.linspace(0, read.voltage, 2**read.input_bits, dtype=torch.float64)
-    variances = [
-        transport.mean_current_variance(siemens, v, temperature, read.window)
-        for v in voltages.tolist()
-    ]
-    dark = variances[0] if grounded else torch.zeros_like(siemens)
-    return torch.stack([dark, *variances[1:]]) / read.voltage**2
+    variances = transport.mean_current_variance(siemens, voltages, temperature, read.window)
+    if not grounded:
+        variances[0] = 0
+    return variances / read.voltage**2
 
 
 @dataclass(frozen=True, kw_only=True)

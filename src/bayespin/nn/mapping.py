@@ -119,18 +119,15 @@ def choose(
     _require_finite(name, mean, sigma)
     largest = float(mean.abs().max())
     gains = cell.column_gains
-    options = [
-        (weight_max, gain, statistics)
-        for weight_max in (largest * fraction for fraction in _WEIGHT_FRACTIONS)
-        for gain in gains
-        for statistics in inputs
-    ]
-    law, offers = _Posterior.of(mean, sigma), {g: _Offer.of(cell, g) for g in gains}
-    weight_max, gain, statistics = min(
-        options, key=lambda o: law.divergence(offers[o[1]], o[0], o[2])
-    )
-    noise = offers[gain].read_noise * statistics.noise**0.5
-    held = held_sigma(offers[gain].levels, noise) * weight_max
+    scales = largest * torch.tensor(_WEIGHT_FRACTIONS, dtype=torch.float64)
+    law, offers = _Posterior.of(mean, sigma), [_Offer.of(cell, gain) for gain in gains]
+    losses = torch.stack([law.spoilt(o, scales, s) for o in offers for s in inputs], dim=1)
+    losses += law.clipped(scales)[:, None]
+    best, option = divmod(int(losses.argmin()), losses.shape[1])
+    weight_max, offer = float(scales[best]), offers[option // len(inputs)]
+    gain, statistics = gains[option // len(inputs)], inputs[option % len(inputs)]
+    noise = offer.read_noise * statistics.noise**0.5
+    held = held_sigma(offer.levels, noise) * weight_max
     floor, cap = float(held[0]), float(held[-1])
     return LayerMapping(
         layer=name,
@@ -207,16 +204,23 @@ class _Posterior:
             precision=precision,
         )
 
-    def divergence(self, offer: "_Offer", weight_max: float, inputs: InputStatistics) -> float:
-        """Return the summed divergence in nats from what the cells can hold."""
-        noise, wanted = offer.read_noise * inputs.noise**0.5, self.sigma / weight_max
+    def clipped(self, scales: Float[Tensor, " scales"]) -> Float[Tensor, " scales"]:
+        """Return what the means lose in nats for being cut off at each full scale."""
+        # One scale after another: a table of scales by weights would not fit for wide layers.
+        beyond = [(self.magnitudes - s).clamp_min(0).square() for s in scales]
+        return torch.stack([(b * self.precision).sum() / 2 for b in beyond])
+
+    def spoilt(
+        self, offer: "_Offer", scales: Float[Tensor, " scales"], inputs: InputStatistics
+    ) -> Float[Tensor, " scales"]:
+        """Return the rest of the divergence in nats: held σ, rounded means, clipped inputs."""
+        noise, wanted = offer.read_noise * inputs.noise**0.5, self.sigma / scales[:, None]
         level = sigma_level(wanted, offer.levels, noise)
         held = held_sigma(offer.levels, noise)[level]
         shape = (wanted / held).log() + (held / wanted).square() / 2 - 0.5
-        clipped = ((self.magnitudes - weight_max).clamp_min(0).square() * self.precision).sum()
-        rounding = ((offer.mean_error[level] / wanted).square() * self.count).sum()
-        error = clipped + rounding + inputs.clipping * self.mean_square
-        return float((shape * self.count).sum() + error / 2)
+        rounding = (offer.mean_error[level] / wanted).square()
+        by_sigma = ((shape + rounding / 2) * self.count).sum(1)
+        return by_sigma + inputs.clipping * self.mean_square / 2
 
 
 def _require_finite(name: str, mean: Tensor, sigma: Tensor) -> None:

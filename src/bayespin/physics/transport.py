@@ -4,8 +4,9 @@ All in conductance, which is linear in the projection u of free on reference lay
 not.
 """
 
-import math
 from typing import TypeVar
+
+import torch
 
 from bayespin.cite import cites
 from bayespin.constants import ELEMENTARY_CHARGE
@@ -68,15 +69,20 @@ def conductance(
     return mean * (1 + polarisation * projection)
 
 
-def _thermal_over_shot(voltage: float, temperature: float) -> float:
+def _thermal_over_shot(
+    voltage: float | Float[Tensor, "*batch"], temperature: float
+) -> Float[Tensor, "*batch"]:
     """Return x coth x with x = qV/2kT: 1 for pure Johnson noise, → x for pure shot noise."""
-    x = abs(ELEMENTARY_CHARGE * voltage / (2 * thermal_energy(temperature)))
-    return 1 + x * x / 3 if x < 1e-4 else x / math.tanh(x)
+    volts = torch.as_tensor(voltage, dtype=torch.float64)
+    x = (ELEMENTARY_CHARGE * volts / (2 * thermal_energy(temperature))).abs()
+    return torch.where(x < 1e-4, 1 + x * x / 3, x / torch.tanh(x.clamp_min(1e-4)))
 
 
 @cites("10.1016/0003-4916(74)90430-8")
 def current_noise_density(
-    conductance: Float[Tensor, "*batch"], voltage: float, temperature: float
+    conductance: Float[Tensor, "*#batch"],
+    voltage: float | Float[Tensor, "*#batch"],
+    temperature: float,
 ) -> Float[Tensor, "*batch"]:
     """Return the one-sided spectral density of a tunnel current's noise, in A²/Hz.
 
@@ -93,7 +99,10 @@ def current_noise_density(
 
 
 def mean_current_variance(
-    conductance: Float[Tensor, "*batch"], voltage: float, temperature: float, window: float
+    conductance: Float[Tensor, "*#batch"],
+    voltage: float | Float[Tensor, "*#batch"],
+    temperature: float,
+    window: float,
 ) -> Float[Tensor, "*batch"]:
     """Return the variance of a current averaged over a read window, in A².
 

@@ -2,14 +2,19 @@
 
 LeNet-5 with batches of 128, and dense layers 784-256-10 with batches of 256. Each turn times some
 steps of the 469 or 235 of an epoch. Images are noise: only their shape matters.
+
+Where bayesian-torch is installed (see `_peer_bayesian_torch.py` for how), LeNet-5 in its Flipout
+layers takes its turns too.
 """
 
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from _measure import interleaved, report
+from _peer_bayesian_torch import steps as peer_steps
 
 from bayespin.network.architectures import LayerMaker, lenet5, mlp
 from bayespin.network.models import Network
@@ -28,6 +33,13 @@ RECIPES = {
 """Estimators by the name of the figure; a plain network uses none."""
 
 
+def noise(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and labels of so many batches as one turn takes."""
+    generator, count = KEY.child("images").generator(), batch * STEPS
+    images = torch.rand((count, 1, 28, 28), generator=generator)
+    return images, torch.randint(10, (count,), generator=generator)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A network and its batch; figures are called `{prefix}{recipe}_epoch_s`."""
@@ -38,9 +50,7 @@ class Case:
 
     def tasks(self) -> dict[str, Callable[[], object]]:
         """Return what trains `STEPS` batches, by the name of its figure."""
-        generator, count = KEY.child("images").generator(), self.batch * STEPS
-        images = torch.rand((count, 1, 28, 28), generator=generator)
-        labels = torch.randint(10, (count,), generator=generator)
+        images, labels = noise(self.batch)
         window = SigmaWindow(floor=0.01, cap=0.08)
         recipe = Recipe(epochs=1, batch=self.batch, learning_rate=2e-3, window=window)
 
@@ -67,7 +77,10 @@ def main() -> None:
     epochs: dict[str, float] = {}
     references: dict[str, str] = {}
     for case in CASES:
-        found = interleaved(case.tasks(), ROUNDS)
+        tasks = case.tasks()
+        if not case.prefix and importlib.util.find_spec("bayesian_torch") is not None:
+            tasks["bayesian_torch_flipout_epoch_s"] = peer_steps(*noise(case.batch), case.batch)
+        found = interleaved(tasks, ROUNDS)
         steps = math.ceil(IMAGES / case.batch)
         epochs |= {name: seconds * steps / STEPS for name, seconds in found.items()}
         references |= dict.fromkeys(found, f"{case.prefix}plain_epoch_s")

@@ -18,6 +18,7 @@ Sources: Liu et al., 10.3389/fnano.2022.1021943; physics.md §2, §9.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ from bayespin.cell.use import cells_in_use, state_of, written_from
 from bayespin.cell.variation import Variation
 from bayespin.device import domain_wall_mtj
 from bayespin.device.domain_wall_mtj import DomainWallMtj
-from bayespin.device.stochastic import ReadPoint, StochasticDevice
+from bayespin.device.stochastic import Fluctuation, ReadPoint, StochasticDevice
 from bayespin.device.stochastic_mtj import StochasticMtj
 from bayespin.device.table import shipped_table
 from bayespin.device.tabulated import TabulatedDevice
@@ -115,8 +116,7 @@ class BitCell:
     @property
     def pillar_conductance(self) -> float:
         """Mean conductance of a pillar at the read voltage, averaged over its levels, in S."""
-        found = self.pillar.fluctuation(self.pillar.level_settings(), self._read_point())
-        return float(found.mean.mean())
+        return float(self._levels(self.environment.use_temperature).mean.mean())
 
     @property
     def track_window(self) -> tuple[float, float]:
@@ -140,11 +140,33 @@ class BitCell:
         """Range of a track over G_full."""
         return 2.0 / self.cell.tracks
 
-    def _read_point(self, temperature: float | None = None) -> ReadPoint:
-        """Return how a pillar is read at full drive, in use unless a temperature is given."""
-        kelvin = self.environment.use_temperature if temperature is None else temperature
+    @cached_property
+    def _seen(self) -> dict[float, Fluctuation]:
+        """What the levels do by temperature, worked out once: every gain of every layer asks."""
+        return {}
+
+    @cached_property
+    def _tables(self) -> dict[float, DeviceCurves]:
+        """The same of everything between the levels, in stray fields."""
+        return {}
+
+    def _read_point(self, temperature: float) -> ReadPoint:
+        """Return how a pillar is read at full drive."""
         voltage = self.cell.pillar_polarity * self.read.voltage
-        return ReadPoint(temperature=kelvin, window=self.read.window, voltage=voltage)
+        return ReadPoint(temperature=temperature, window=self.read.window, voltage=voltage)
+
+    def _levels(self, temperature: float) -> Fluctuation:
+        if temperature not in self._seen:
+            point = self._read_point(temperature)
+            self._seen[temperature] = self.pillar.fluctuation(self.pillar.level_settings(), point)
+        return self._seen[temperature]
+
+    def _curves(self, temperature: float) -> DeviceCurves:
+        if temperature not in self._tables:
+            point, field = self._read_point(temperature), self.variation.stray_field
+            table = DeviceCurves.tabulate(self.pillar, point, field, self.full_scale)
+            self._tables[temperature] = table
+        return self._tables[temperature]
 
     def sigma_levels(self, gain: float, temperature: float) -> Float[Tensor, " levels"]:
         """Return σ_w / w_max of every pillar level after the read window, from level 0 upwards.
@@ -152,8 +174,7 @@ class BitCell:
         σ_w / w_max = g √n σ_P(level, T) / G_full with n pillars, σ_P = G0 P² s_T of a pillar read
         at full drive.
         """
-        point = self._read_point(temperature)
-        spread = self.pillar.fluctuation(self.pillar.level_settings(), point).deviation
+        spread = self._levels(temperature).deviation
         return gain * self.cell.pillars**0.5 / self.full_scale * spread
 
     def _noise(self, conductance: float, temperature: float) -> float:
@@ -218,10 +239,6 @@ class BitCell:
             pillar_noise=pillar,
             read_noise=(tracks**2 + 2 * (gain * pillar) ** 2) ** 0.5,
         )
-
-    def _curves(self, temperature: float) -> DeviceCurves:
-        point, field = self._read_point(temperature), self.variation.stray_field
-        return DeviceCurves.tabulate(self.pillar, point, field, self.full_scale)
 
     def program(self, wanted: WantedCells, gain: float, key: Key) -> Programmed:
         """Return the cells of one chip after write-verify, and what that took.

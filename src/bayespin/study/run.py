@@ -286,17 +286,15 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
     network = lenet5(key.child("initial", model), layer, inputs)
     if model == "bnn" and training.ceiling is not None:
         network = clippable(network)
-    recipe, aware = training.recipe(bench.window), training.aware_epochs
+    recipe = training.recipe(bench.window)
     phase = _Phase(bench=bench, key=key, path=path, name=f"seed {seed}: training {model}")
 
     def train() -> dict[str, Any]:
         started = time.perf_counter()
-        if not aware:
-            phase.fit(network, recipe)
-        elif model == "dnn":
-            phase.fit(network, replace(recipe, epochs=recipe.epochs + aware))
-        else:
+        if model == "bnn" and training.aware_epochs:
             phase.fit_aware(network, recipe)
+        else:
+            phase.fit(network, recipe)
         save_network(path, network)
         return {"seconds": time.perf_counter() - started}
 

@@ -76,8 +76,8 @@ class Training:
     sigma_cap: float | None = None
     """Largest σ in training; the device's if not given."""
     aware_epochs: int = 0
-    """Further epochs of the Bayesian network with the chip's reads in the loss; the learning rate
-    falls only in these."""
+    """Further epochs of the Bayesian network with the chip's reads in the loss; its learning rate
+    falls only in these. A plain network trained as long would only be surer of what it saw."""
     ceiling: float | None = None
     """Share of the positive activations below the ceilings that these epochs train with."""
 

@@ -70,7 +70,9 @@ def test_binned_divergence_is_the_sum_over_weights(low, high):
     for weight_max, gain in ((0.15, 4.0), (0.4, 8.0)):
         exact = divergence(mean, sigma, CELL, (weight_max, gain, inputs))
         scales = torch.tensor([weight_max], dtype=torch.float64)
-        found = law.spoilt(_Offer.of(CELL, gain), scales, inputs) + law.clipped(scales)
+        found = law.loss_in_cells(_Offer.of(CELL, gain), scales, inputs) + law.loss_by_clipping(
+            scales
+        )
         assert float(found) == pytest.approx(exact, rel=0.01)
 
 

@@ -252,7 +252,7 @@ NETWORK = (
     Fault("dark rows driven", "bayespin.nn.hardware:HardwareLayer.activity", _dark_rows_driven),
     Fault(
         "rounding left out of the mapping",
-        "bayespin.nn.mapping:_Posterior.divergence",
+        "bayespin.nn.mapping:_Posterior.loss_in_cells",
         lambda right: (
             lambda posterior, offer, *rest: right(
                 posterior, replace(offer, mean_error=0 * offer.mean_error), *rest

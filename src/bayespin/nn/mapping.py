@@ -121,8 +121,8 @@ def choose(
     gains = cell.column_gains
     scales = largest * torch.tensor(_WEIGHT_FRACTIONS, dtype=torch.float64)
     law, offers = _Posterior.of(mean, sigma), [_Offer.of(cell, gain) for gain in gains]
-    losses = torch.stack([law.spoilt(o, scales, s) for o in offers for s in inputs], dim=1)
-    losses += law.clipped(scales)[:, None]
+    losses = torch.stack([law.loss_in_cells(o, scales, s) for o in offers for s in inputs], dim=1)
+    losses += law.loss_by_clipping(scales)[:, None]
     best, option = divmod(int(losses.argmin()), losses.shape[1])
     weight_max, offer = float(scales[best]), offers[option // len(inputs)]
     gain, statistics = gains[option // len(inputs)], inputs[option % len(inputs)]
@@ -204,13 +204,13 @@ class _Posterior:
             precision=precision,
         )
 
-    def clipped(self, scales: Float[Tensor, " scales"]) -> Float[Tensor, " scales"]:
+    def loss_by_clipping(self, scales: Float[Tensor, " scales"]) -> Float[Tensor, " scales"]:
         """Return what the means lose in nats for being cut off at each full scale."""
         # One scale after another: a table of scales by weights would not fit for wide layers.
         beyond = [(self.magnitudes - s).clamp_min(0).square() for s in scales]
         return torch.stack([(b * self.precision).sum() / 2 for b in beyond])
 
-    def spoilt(
+    def loss_in_cells(
         self, offer: "_Offer", scales: Float[Tensor, " scales"], inputs: InputStatistics
     ) -> Float[Tensor, " scales"]:
         """Return the rest of the divergence in nats: held σ, rounded means, clipped inputs."""

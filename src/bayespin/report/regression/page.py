@@ -115,7 +115,7 @@ def _sentences(results: Row) -> list[str]:
     if made:
         said.append(
             f"On {met} of {made} sets the chip predicts as its software does: the 95 % intervals "
-            f"of the differences lie within 0.03 nats and 2 % of the error."
+            f"of the differences lie within 0.03 nats and 2\u00a0% of the error."
         )
     toy = results.get("toy")
     if toy is not None:

@@ -16,17 +16,25 @@ from bayespin.network.training import Recipe
 from bayespin.nn.mean_field import SigmaWindow
 from bayespin.units import Unit
 
+ImageSet = Literal["fashion-mnist", "cifar100"]
+NetworkName = Literal["lenet5", "resnet13"]
+
+TRAINING_IMAGES: Mapping[ImageSet, int] = {"fashion-mnist": 60_000, "cifar100": 50_000}
+"""Of each set; both have 10,000 test images."""
+FITTING: Mapping[ImageSet, NetworkName] = {"fashion-mnist": "lenet5", "cifar100": "resnet13"}
+"""The network for images of each set's size."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Which images."""
 
-    set: Literal["fashion-mnist"] = "fashion-mnist"
-    """Test and training images."""
+    set: ImageSet = "fashion-mnist"
+    """Test and training images: grey, of 28 × 28 pixels, or in colour, of 32 × 32."""
     path: str | None = None
-    """Folder with the four IDX files; looked for in the usual places if not given."""
+    """Folder with the set's files; looked for in the usual places if not given."""
     inputs: Literal["grey", "standardised"] = "grey"
-    """Grey values from 0 to 1, or these less their mean over their deviation."""
+    """Grey values or colours from 0 to 1, or these less their mean over their deviation."""
     foreign: Literal["mnist"] = "mnist"
     """Images from elsewhere, blended into the test images and held against them."""
     foreign_path: str | None = None
@@ -41,10 +49,11 @@ class Data:
     def __post_init__(self) -> None:
         if not 1 <= self.test_images <= 10_000:
             raise ValueError(f"`test_images` must be 1 to 10000, but is {self.test_images}.")
-        if not 0 <= self.held_out < self.training_images <= 60_000:
+        most = TRAINING_IMAGES[self.set]
+        if not 0 <= self.held_out < self.training_images <= most:
             raise ValueError(
-                f"`held_out` must be less than `training_images`, and that at most 60000, but they "
-                f"are {self.held_out} and {self.training_images}."
+                f"`held_out` must be less than `training_images`, and that at most {most} of "
+                f"{self.set}, but they are {self.held_out} and {self.training_images}."
             )
 
 
@@ -312,7 +321,8 @@ class Study:
     """A whole study.
 
     Raises:
-        ValueError: a name that is no file name, no seed, or a seed given twice.
+        ValueError: a name that is no file name, no seed, a seed given twice, or a network that does
+            not fit the images.
     """
 
     name: str
@@ -323,6 +333,10 @@ class Study:
     """Stamped on every table, page and file of results that are only a first look."""
     seeds: tuple[int, ...] = (0,)
     """One training and one chip each; results are means over them."""
+    network: NetworkName | None = None
+    """The one that fits the images if not given: `lenet5` for grey ones, `resnet13` for colours."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Where networks are trained and predict; the CPU if not given. Chips are programmed there."""
     data: Data = field(default_factory=Data)
     training: Training
     hardware: Hardware = field(default_factory=Hardware)
@@ -340,6 +354,16 @@ class Study:
             raise ValueError(
                 f"`seeds` must be distinct numbers from 0 to 2^32 − 1, but are {list(self.seeds)}."
             )
+        if self.network not in (None, FITTING[self.data.set]):
+            raise ValueError(
+                f"`network` must be {FITTING[self.data.set]} where `data.set` is {self.data.set}, "
+                f"but is {self.network}; leave it out to have the one that fits."
+            )
+
+    @property
+    def architecture(self) -> NetworkName:
+        """Which network is trained."""
+        return FITTING[self.data.set] if self.network is None else self.network
 
 
 def _given(changes: Mapping[str, object]) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def _example(place: int, entry: Mapping[str, Any], classes: Sequence[str]) -> Ex
     said = [f"Chip: {_best(rows.get(CHIP), names)}"] if _best(rows.get(CHIP), names) else []
     if _best(rows.get(DETERMINISTIC), names):
         said.append(f"deterministic: {_best(rows[DETERMINISTIC], names)}")
+    if len(names) > _MOST:
+        said.append(f"{_MOST} of {len(names)} classes drawn")
     verdict, note = "; ".join(said), str(entry.get("note") or "")
 
     drawn = _drawn(rows, len(names), truth)

@@ -12,7 +12,7 @@ from bayespin.cell.interface import GaussianCell, held_sigma
 from bayespin.chip.accelerator import Accelerator
 from bayespin.device import presets
 from bayespin.load import build, read_resource
-from bayespin.network.training import Recipe
+from bayespin.network.training import Augmentation, Recipe
 from bayespin.nn.mean_field import SigmaWindow
 from bayespin.units import Unit
 
@@ -82,6 +82,8 @@ class Training:
     """Gain of the pillar columns that the σ window assumes; one of the cell's."""
     weight_range: float = 0.7
     """Full scale of the weights that the σ window assumes."""
+    augmentation: Augmentation | None = None
+    """`shift-mirror` moves images by up to 4 pixels and mirrors half; as they are if not given."""
     sigma_cap: float | None = None
     """Largest σ in training; the device's if not given."""
     aware_epochs: int = 0
@@ -113,6 +115,7 @@ class Training:
             kl_weight=self.kl_weight,
             estimator=self.estimator,
             window=window,
+            augmentation=self.augmentation,
         )
 
     def window(self, cell: GaussianCell) -> SigmaWindow:

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import torch
 from torch import nn
 
 from bayespin import load
+from bayespin.chip.accelerator import Accelerator
 from bayespin.load import InputError
 from bayespin.network.convert import Call, Place
 from bayespin.network.models import INPUT, Network
 from bayespin.nn import mapping
+from bayespin.nn.estimators import local_reparameterised
 from bayespin.nn.folding import hold_bias
 from bayespin.nn.mean_field import MeanFieldLayer
 from bayespin.nn.product import Convolution, Dense
@@ -170,6 +173,33 @@ def test_inputs_of_the_real_network_are_standardised(files, pictures):
     assert list(network.random_layers()) == list(bare.random_layers())
     for name, value in bare.state_dict().items():
         assert torch.equal(network.state_dict()[name], value)
+
+
+class Nothing:
+    """Stands for noise where no numbers are."""
+
+    def normal(self, like: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(like)
+
+
+def test_a_chip_made_on_the_processor_computes_elsewhere(monkeypatch):
+    """On a device without numbers, which refuses to mix with the CPU's as CUDA does."""
+    monkeypatch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
+    key, preset = Key.root(3), Accelerator.from_preset()
+    chip = replace(preset, layout=replace(preset.layout, wires=None))
+    network = residual(key, MeanFieldLayer, Standardise(0.5, 0.25)).eval()
+    images = torch.rand(5, 3, 32, 32, generator=key.child("images").generator())
+    made = chip.deploy(network, images, key.child("chip")).network
+    moved = networks.copied_to(made, torch.device("meta"))
+    assert networks.on(made).type == "cpu"
+    asked, yes = torch.Tensor.any, torch.tensor(True)
+    # Whether there is any noise is the one value that a pass looks at.
+    monkeypatch.setattr(torch.Tensor, "any", lambda t: yes if t.is_meta else asked(t))
+    outputs = moved(images.to("meta"), Nothing(), local_reparameterised)
+    assert outputs.is_meta
+    assert outputs.shape == (5, 100)
+    with pytest.raises(RuntimeError, match="meta"):
+        moved(images, Nothing(), local_reparameterised)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")

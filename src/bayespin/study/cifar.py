@@ -23,7 +23,8 @@ import torch
 
 from bayespin.load import InputError
 from bayespin.shapes import Tensor
-from bayespin.study.data import Images, cache_folder, write_beside
+from bayespin.study import data
+from bayespin.study.data import Images
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def find_cifar100(path: str | None) -> Path:
                 f"binary version from {HOME}cifar.html."
             )
         return found
-    cache = cache_folder("cifar100")
+    cache = data.cache_folder("cifar100")
     found = _inside(cache)
     if found is not None:
         return found
@@ -112,7 +113,7 @@ def find_cifar100(path: str | None) -> Path:
 
 def inside_cache() -> Path | None:
     """Return where the user's cache holds CIFAR-100, unread, or None."""
-    return _inside(cache_folder("cifar100"))
+    return _inside(data.cache_folder("cifar100"))
 
 
 def records(place: Path) -> Records:
@@ -147,7 +148,7 @@ def _download(target: Path) -> Path:
         content = answer.read()
     if _md5(content) != MD5:
         raise OSError(f"{HOME}{ARCHIVE} is not the published file")
-    write_beside(target, content)
+    data.write_beside(target, content)
     return target
 
 

@@ -45,5 +45,6 @@ def copied_to(network: Network, device: torch.device) -> Network:
 
 
 def on(network: Network) -> torch.device:
-    """Return the device of a network's numbers."""
-    return next(iter([*network.parameters(), *network.buffers()])).device
+    """Return the device of a network's numbers; the CPU where it has none."""
+    held = [*network.parameters(), *network.buffers()]
+    return held[0].device if held else torch.device("cpu")

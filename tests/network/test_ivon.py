@@ -135,7 +135,7 @@ def test_spreads_stay_inside_the_window_at_every_step():
         recipe = replace(RECIPE, window=window, method=Ivon(start=start))
         learner = recipe.method.begin(network := network_of(), recipe, 16)
         shares = training._shares(torch.arange(16), recipe, KEY, training.Alone())
-        training._gather(learner, clouds(16), shares, training.Alone())
+        training._gather(learner, clouds(16), shares, recipe, training.Alone())
         learner.update(0.01)
         (posterior,) = learner._posteriors.values()
         outside += posterior.sigma().flatten().tolist()

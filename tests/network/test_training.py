@@ -221,7 +221,7 @@ def test_shares_of_a_batch_add_up_to_the_batch(layer):
         learner = recipe.method.begin(network, recipe, 8)
         parts = training._shares(torch.arange(8), recipe, KEY, training.Alone())
         assert [len(part) for part, _, _ in parts] == ([8] if shares == 1 else [3, 3, 2])
-        loss = training._gather(learner, clouds(8), parts, training.Alone())
+        loss = training._gather(learner, clouds(8), parts, recipe, training.Alone())
         found.append([torch.tensor(loss), *learner.gathered()])
     for whole, added in zip(*found, strict=True):
         torch.testing.assert_close(added, whole, rtol=1e-5, atol=1e-7)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bayespin.study import data, doctor
+from tests.study.tiny import write_colours
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def test_nothing_here_is_said_and_nothing_made(bare):
     found = dict(doctor.findings())
     assert found["Fashion-MNIST"].startswith("not found; it will be downloaded into")
     assert found["MNIST digits"].startswith("not found")
+    assert found["CIFAR-100"].startswith("not found; studies of it download it into")
     assert not (bare / "cache").exists()
 
 
@@ -36,6 +38,13 @@ def test_data_is_found_and_checked(bare, pictures):
     file = bare / "cache" / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz"
     file.write_bytes(file.read_bytes()[:30])
     assert dict(doctor.findings())["Fashion-MNIST"].startswith(f"damaged: Data file `{file}`")
+
+
+def test_colour_images_are_found_and_checked(bare):
+    place = write_colours(bare / "cache" / "cifar100")
+    assert dict(doctor.findings())["CIFAR-100"] == f"in {place}"
+    (place / "test.bin").write_bytes(b"half")
+    assert dict(doctor.findings())["CIFAR-100"].startswith("damaged: Data file")
 
 
 def test_digits_of_the_package_are_named(bare, monkeypatch):

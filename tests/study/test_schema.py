@@ -210,3 +210,30 @@ def test_before_aware_epochs_only_the_cap_is_held():
 def test_what_a_final_study_cannot_ask_for(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_networks_and_images_must_fit():
+    content = load.read_resource("studies", "resnet13-smoke")
+    assert load.build(Study, content, "x").architecture == "resnet13"
+    assert load.build(Study, {**content, "network": "resnet13"}, "x").device is None
+    with pytest.raises(
+        InputError, match=r"`network` must be resnet13 where `data.set` is cifar100"
+    ):
+        load.build(Study, {**content, "network": "lenet5"}, "x")
+    grey = load.read_resource("studies", "fashion-mnist-quick")
+    assert load.build(Study, grey, "x").architecture == "lenet5"
+    with pytest.raises(
+        InputError, match=r"`network` must be lenet5 where .* is fashion-mnist, but"
+    ):
+        load.build(Study, {**grey, "network": "resnet13"}, "x")
+    for count, most, name in ((50_001, 50_000, "cifar100"), (60_001, 60_000, "fashion-mnist")):
+        wrong = {"set": name, "training_images": count}
+        with pytest.raises(InputError, match=rf"at most {most} of {name}, but .* {count}"):
+            load.build(Study, {**grey, "data": wrong}, "x")
+
+
+def test_new_fields_left_out_change_no_run_that_was_begun_without_them():
+    for name in ("fashion-mnist", "fashion-mnist-aware"):
+        plain = load.dump(shipped(name))
+        assert not {"network", "device"} & set(plain)
+        assert "augmentation" not in plain["training"]

@@ -155,7 +155,13 @@ class _Stages:
 
 
 @cites("arXiv:1512.03385")
-def resnet13(key: Key, layer: LayerMaker = MeanFieldLayer, classes: int = 100) -> Network:
+def resnet13(
+    key: Key,
+    layer: LayerMaker = MeanFieldLayer,
+    inputs: Standardise | None = None,
+    *,
+    classes: int = 100,
+) -> Network:
     """Return a residual network of 13 linear layers for 3 × 32 × 32 images; logits of classes.
 
     A convolution 32@3×3, four blocks of two 3×3 convolutions with 32, 64, 128 and 256 channels,
@@ -173,20 +179,22 @@ def resnet13(key: Key, layer: LayerMaker = MeanFieldLayer, classes: int = 100) -
     Args:
         key: randomness of the initial weights.
         layer: makes each linear layer.
+        inputs: standardises images, if given; the padding is then the images' mean.
         classes: number of outputs.
 
     Source: He et al., arXiv:1512.03385, for the blocks.
     """
     stages = _Stages(key, layer)
-    stem = stages.normed("stem", Convolution(3, 32, 3, padding=1), INPUT)
+    first = INPUT if inputs is None else stages.put("standardise", inputs, INPUT)
+    stem = stages.normed("stem", Convolution(3, 32, 3, padding=1), first)
     x, channels = stages.put("stem_relu", nn.ReLU(), stem), 32
     for number, outputs in enumerate((32, 64, 128, 256), start=1):
         block, stride = f"block{number}", 1 if outputs == channels else 2
-        first = Convolution(channels, outputs, 3, stride=stride, padding=1)
-        inside = stages.normed(f"{block}_conv1", first, x)
+        one = Convolution(channels, outputs, 3, stride=stride, padding=1)
+        inside = stages.normed(f"{block}_conv1", one, x)
         inside = stages.put(f"{block}_relu1", nn.ReLU(), inside)
-        second = Convolution(outputs, outputs, 3, padding=1)
-        inside = stages.normed(f"{block}_conv2", second, inside)
+        other = Convolution(outputs, outputs, 3, padding=1)
+        inside = stages.normed(f"{block}_conv2", other, inside)
         if outputs != channels:
             projection = Convolution(channels, outputs, 1, stride=stride)
             x = stages.linear(f"{block}_short", projection, x)

@@ -19,6 +19,7 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from bayespin.network.augmentation import shifted_and_mirrored
 from bayespin.network.checkpoint import AdamState, Kept, load_state, save_state
 from bayespin.network.likelihoods import Categorical, Likelihood
 from bayespin.network.models import Network, summed_kl
@@ -31,6 +32,7 @@ from bayespin.shapes import Float, Tensor
 
 logger = logging.getLogger(__name__)
 
+Augmentation = Literal["shift-mirror"]
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
@@ -126,6 +128,8 @@ class Recipe:
     """Of the products in a pass; parameters, losses, divergences and steps keep their own."""
     shares: int = 1
     """Parts of a batch, each with noise of its own; several processes divide them."""
+    augmentation: Augmentation | None = None
+    """What is done to images before each step: `augmentation.shifted_and_mirrored`, or nothing."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "learning_rate", "shares"):
@@ -135,6 +139,12 @@ class Recipe:
             raise ValueError(f"`kl_weight` must not be negative, but is {self.kl_weight}.")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"`precision` must be float32 or bfloat16, but is {self.precision}.")
+        if self.augmentation not in (None, "shift-mirror"):
+            raise ValueError(f"`augmentation` must be shift-mirror, but is {self.augmentation}.")
+
+    def augmented(self, examples: Tensor, key: Key) -> Tensor:
+        """Return examples as a step sees them."""
+        return examples if self.augmentation is None else shifted_and_mirrored(examples, key)
 
 
 def elbo_loss(
@@ -361,7 +371,7 @@ def train(
         for step, chosen in enumerate(order.split(recipe.batch), start=epoch * per_epoch):
             _set_norms_training(network)  # whatever `progress` did, such as a prediction
             shares = _shares(chosen, recipe, key.child("step", step), run.peers)
-            loss = _gather(learner, data, shares, run.peers)
+            loss = _gather(learner, data, shares, recipe, run.peers)
             if not math.isfinite(loss):
                 kept = (
                     f" `{run.checkpoint}` holds epoch {epoch}." if run.checkpoint and epoch else ""
@@ -405,14 +415,19 @@ def _shares(chosen: Tensor, recipe: Recipe, key: Key, peers: Peers) -> list[Shar
 
 
 def _gather(
-    learner: Learner, data: tuple[Tensor, Tensor], shares: list[Share], peers: Peers
+    learner: Learner,
+    data: tuple[Tensor, Tensor],
+    shares: list[Share],
+    recipe: Recipe,
+    peers: Peers,
 ) -> float:
     """Return the loss of a batch, its gradients gathered over shares and processes."""
     images, targets = data
     loss = torch.zeros((), device=images.device)
     for chosen, key, weight in shares:
         noise = KeyedNoise.from_key(key, images.device)
-        loss = loss + learner.learn(images[chosen], targets[chosen], noise, weight)
+        examples = recipe.augmented(images[chosen], key.child("augmentation"))
+        loss = loss + learner.learn(examples, targets[chosen], noise, weight)
     if peers.count > 1:
         # The loss too, so that all processes see a divergence at the same step.
         peers.add_up([loss, *learner.gathered()])
@@ -428,6 +443,11 @@ def _check(network: Network, images: Tensor, targets: Tensor, recipe: Recipe, ke
         )
     if not bool(torch.isfinite(images).all()):
         raise ValueError("Argument `data` must hold finite images, but holds NaN or infinity.")
+    if recipe.augmentation is not None and images.ndim != 4:
+        raise ValueError(
+            f"Argument `data` must be images with channels, height and width for the recipe's "
+            f"`augmentation`, but has the shape {tuple(images.shape)}."
+        )
     noise = KeyedNoise.from_key(key.child("check"), images.device)
     with torch.no_grad():
         outputs = network.eval()(images[:2], noise, ESTIMATORS[recipe.estimator])

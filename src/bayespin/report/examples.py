@@ -16,6 +16,9 @@ from bayespin.report.formatting import decimals, percent
 from bayespin.report.naming import CHIP, DETERMINISTIC, known
 from bayespin.report.svg import inline_svg
 
+_MOST = 10
+"""Classes that a drawing has room for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
@@ -30,13 +33,16 @@ class Example:
     svg: Markup
 
 
-def picture_uri(pixels: Sequence[Sequence[int]]) -> str:
-    """Return a grey image (rows of numbers from 0, black, to 255) as a PNG data address."""
+def picture_uri(pixels: Sequence[Sequence[Any]]) -> str:
+    """Return an image as a PNG data address.
+
+    Args:
+        pixels: rows of numbers from 0, black, to 255, or of such triples of red, green and blue.
+    """
     png = io.BytesIO()
-    grey = np.clip(np.asarray(pixels, dtype=float), 0, 255).astype(np.uint8)
-    imsave(
-        png, np.repeat(grey[..., None], 3, axis=2), format="png", metadata={"Software": "bayespin"}
-    )
+    values = np.clip(np.asarray(pixels, dtype=float), 0, 255).astype(np.uint8)
+    colours = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    imsave(png, colours, format="png", metadata={"Software": "bayespin"})
     return f"data:image/png;base64,{b64encode(png.getvalue()).decode('ascii')}"
 
 
@@ -55,6 +61,31 @@ def _best(row: Mapping[str, Any] | None, classes: Sequence[str]) -> str:
         return ""
     place = int(np.argmax(numbers))
     return f"{classes[place]} ({percent(numbers[place], 0)})"
+
+
+def _drawn(rows: Mapping[str, Any], count: int, truth: int | None) -> list[int]:
+    """Return which classes to draw: all, or where they are many the likeliest and the true one."""
+    if count <= _MOST:
+        return list(range(count))
+    likely = np.zeros(count)
+    for row in rows.values():
+        mean = [known(value) or 0.0 for value in row.get("mean") or ()]
+        if len(mean) == count:
+            likely = np.maximum(likely, mean)
+    first = [int(number) for number in np.argsort(-likely, kind="stable") if number != truth]
+    # In the order of likelihood; the true class in its place, or last where it would be left out.
+    chosen = first[: _MOST - 1] + ([first[_MOST - 1]] if truth is None else [truth])
+    return sorted(chosen, key=lambda number: -likely[number])
+
+
+def _taken(row: Mapping[str, Any], drawn: Sequence[int]) -> dict[str, list[Any]]:
+    """Return a row's numbers by class, for the classes that are drawn."""
+    lists = {name: row.get(name) or [] for name in ("mean", "low", "high")}
+    return {
+        name: [values[number] for number in drawn]
+        for name, values in lists.items()
+        if len(values) > max(drawn, default=-1)
+    }
 
 
 def examples(results: Mapping[str, Any]) -> list[Example]:
@@ -77,10 +108,17 @@ def _example(place: int, entry: Mapping[str, Any], classes: Sequence[str]) -> Ex
     said = [f"Chip: {_best(rows.get(CHIP), names)}"] if _best(rows.get(CHIP), names) else []
     if _best(rows.get(DETERMINISTIC), names):
         said.append(f"deterministic: {_best(rows[DETERMINISTIC], names)}")
+    if len(names) > _MOST:
+        said.append(f"{_MOST} of {len(names)} classes drawn")
     verdict, note = "; ".join(said), str(entry.get("note") or "")
 
+    drawn = _drawn(rows, len(names), truth)
+    parts = {key: {**row, **_taken(row, drawn)} for key, row in rows.items()}
+
     def draw(figure: Figure) -> None:
-        predictive_distribution(figure.add_subplot(), rows, names, truth)
+        place = drawn.index(truth) if truth is not None else None
+        labels = [names[number] for number in drawn]
+        predictive_distribution(figure.add_subplot(), parts, labels, place)
 
     return Example(
         title=title,

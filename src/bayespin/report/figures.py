@@ -213,7 +213,9 @@ def sigma_histogram(axes: Axes, histogram: Mapping[str, Any]) -> Axes:
     ends += [end for end in (low, high) if end is not None]
     axes.set(xlim=(min(ends) / 1.1, max(ends) * 1.1))
     axes.set(xlabel="σ (weight units)", ylabel="number of weights")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=20))
+    narrow = max(ends) < 4 * min(ends)  # where ticks at 1 and 3 would be too few, and others crowd
+    ticks = MaxNLocator(4, steps=_STEPS) if narrow else LogLocator(subs=(1.0, 3.0), numticks=20)
+    axes.xaxis.set_major_locator(ticks)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS, integer=True))

@@ -31,7 +31,7 @@ from bayespin.report.plates import (
     ood_plate,
     sigma_plate,
 )
-from bayespin.report.reference import CITATION, DOI, OOD_SET
+from bayespin.report.reference import CITATION, DOI, OOD_SET, comparable
 from bayespin.report.shares import shares
 from bayespin.report.tables import (
     baseline_lines,
@@ -177,9 +177,9 @@ def _content(results: Mapping[str, Any]) -> dict[str, Any]:
         "tiles": tiles(results),
         "checks": listed,
         "check_summary": check_summary(listed),
-        "lines": result_lines(rows),
+        "lines": result_lines(rows, paper=comparable(results)),
         "ood": str((results.get("data") or {}).get("ood") or "out-of-distribution images"),
-        "paper": {"citation": CITATION, "doi": DOI, "ood": OOD_SET},
+        "paper": {"citation": CITATION, "doi": DOI, "ood": OOD_SET} if comparable(results) else {},
         "calibration": calibration_plate(results),
         "ladder": ood_plate(results),
         "entropy": entropy_plate(results),

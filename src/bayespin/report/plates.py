@@ -18,6 +18,7 @@ from bayespin.report.figures import (
 )
 from bayespin.report.formatting import count, decimals, percent
 from bayespin.report.naming import Row, find_row, known, ladder, row_key, style_of
+from bayespin.report.reference import comparable
 from bayespin.report.svg import inline_svg
 
 PANEL: Final = (348, 250)
@@ -119,8 +120,13 @@ def ood_plate(results: Mapping[str, Any]) -> Plate | None:
     if not rows:
         return None
 
+    paper = comparable(results)
+    star = Mark(kind="star", role="ink", label="paper, in the colour of the matching row")
+
     def errors(figure: Figure) -> None:
-        paper_points(ood_ladder(figure.add_subplot(), rows))
+        axes = ood_ladder(figure.add_subplot(), rows)
+        if paper:
+            paper_points(axes)
 
     def signed(figure: Figure) -> None:
         ood_ladder(figure.add_subplot(), rows, "ood_signed_error")
@@ -130,7 +136,8 @@ def ood_plate(results: Mapping[str, Any]) -> Plate | None:
 
     ood = (results.get("data") or {}).get("ood") or "out-of-distribution images"
     panels = [
-        _panel("oodece", "Calibration error", "stars: the paper, with EMNIST letters",
+        _panel("oodece", "Calibration error",
+               "stars: the paper, with EMNIST letters" if paper else "in 15 bins of confidence",
                f"Expected calibration error against the fraction of {ood} blended in.", errors),
         _panel("oodsigned", "Direction of the error", "above zero: over-confident",
                "Mean confidence minus accuracy against the blend fraction.", signed),
@@ -140,10 +147,7 @@ def ood_plate(results: Mapping[str, Any]) -> Plate | None:
     return Plate(
         name="ood",
         caption=LADDER.replace("{ood}", str(ood)),
-        marks=(
-            *row_marks(rows),
-            Mark(kind="star", role="ink", label="paper, in the colour of the matching row"),
-        ),
+        marks=(*row_marks(rows), *([star] if paper else ())),
         panels=tuple(panels),
     )
 

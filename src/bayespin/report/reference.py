@@ -5,8 +5,9 @@ computing", Front. Nanotechnol. 4:1021943 (2022): Fashion-MNIST, LeNet-5, 100 sa
 calibration error on the clean test set and on blends with 50 % of EMNIST letters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 DOI: Final = "10.3389/fnano.2022.1021943"
 CITATION: Final = "Liu et al., Front. Nanotechnol. 4:1021943 (2022)"
@@ -57,6 +58,14 @@ PAPER: Final = (
         twin="bnn/spintronic/per_read",
     ),
 )
+
+
+def comparable(results: Mapping[str, Any]) -> bool:
+    """Return whether a study's numbers may stand beside the paper's: they are of the same images.
+
+    Results that do not say what they are of come from early versions, which knew no others.
+    """
+    return (results.get("data") or {}).get("name") in (None, "fashion-mnist")
 
 
 def paper_row(twin: str) -> PaperRow | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bayespin.report.formatting import MISSING, decimals, quantity
 from bayespin.report.naming import Row, at_blend, known, row_key, style_of
-from bayespin.report.reference import HEADLINE_BLEND, PAPER, PaperRow
+from bayespin.report.reference import HEADLINE_BLEND, PAPER, PaperRow, comparable
 
 HEADER: Final = (
     "network", "acc. %", "NLL", "ECE", "floor", "OOD ECE", "AUROC", "energy", "latency",
@@ -55,7 +55,7 @@ def _paper(row: PaperRow) -> tuple[str, ...]:
 
 
 def table(results: Mapping[str, Any]) -> Table:
-    """Return the rows of a study and, below them, the paper's.
+    """Return the rows of a study and, below them, the paper's where they are of the same images.
 
     Columns: accuracy in per cent; negative log-likelihood in nats; expected calibration error, and
     what a perfectly calibrated model would show on as many images ("floor"); the same error on
@@ -63,16 +63,16 @@ def table(results: Mapping[str, Any]) -> Table:
     and latency of one prediction with all its reads.
     """
     data = results.get("data") or {}
-    ood = data.get("ood")
+    ood, paper = data.get("ood"), PAPER if comparable(results) else ()
     notes = (
         "OOD ECE at f = 0.5"
         + (f", blended with {ood}" if ood else "")
-        + "; the paper's with EMNIST letters.",
+        + ("; the paper's with EMNIST letters." if paper else "."),
         "AUROC of epistemic entropy; energy and latency per prediction with all its reads.",
     )
     quick = ("Quick run: a short training and few images; do not quote.",)
     return Table(
         header=HEADER,
-        rows=(*map(_ours, results.get("rows") or ()), *map(_paper, PAPER)),
+        rows=(*map(_ours, results.get("rows") or ()), *map(_paper, paper)),
         notes=(*quick, *notes) if results.get("quick") else notes,
     )

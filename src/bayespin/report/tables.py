@@ -40,20 +40,20 @@ def _spread(row: Row, name: str, digits: int, scale: float = 1.0) -> tuple[str, 
     return () if error is None else (f"± {decimals(scale * error, digits)}",)
 
 
-def result_lines(rows: Sequence[Row]) -> list[Line]:
-    """Return the results table, the paper's number below ours where the paper has one."""
+def result_lines(rows: Sequence[Row], *, paper: bool = True) -> list[Line]:
+    """Return the results table; with `paper` its number stands below ours where it has one."""
     lines = []
     for row in rows:
         style, reads = style_of(row_key(row)), known(row.get("reads"))
         detail = "" if reads is None else "one pass" if reads == 1 else f"{count(reads)} reads"
         lines.append(
-            Line(name=style.label, role=style.role, detail=detail, cells=_result_cells(row))
+            Line(name=style.label, role=style.role, detail=detail, cells=_result_cells(row, paper))
         )
     return lines
 
 
-def _result_cells(row: Row) -> tuple[Cell, ...]:
-    paper = paper_row(row_key(row))
+def _result_cells(row: Row, compared: bool) -> tuple[Cell, ...]:
+    paper = paper_row(row_key(row)) if compared else None
     accuracy, ece, ood_ece = ("", "", "") if paper is None else (
         f"paper {percent(paper.accuracy)}",
         f"paper {decimals(paper.ece, 4)}",

@@ -6,7 +6,7 @@ from typing import Any
 
 from bayespin.report.formatting import area, count, decimals, figures, percent, quantity
 from bayespin.report.naming import CHIP, DETERMINISTIC, SOFTWARE, Row, at_blend, find_row, known
-from bayespin.report.reference import HEADLINE_BLEND, paper_row
+from bayespin.report.reference import HEADLINE_BLEND, comparable, paper_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def tiles(results: Mapping[str, Any]) -> list[Tile]:
     rows: Sequence[Row] = results.get("rows") or ()
     chip, plain = find_row(rows, CHIP) or {}, find_row(rows, DETERMINISTIC) or {}
     software = find_row(rows, SOFTWARE[0]) or {}
-    paper = paper_row(CHIP)
+    paper = paper_row(CHIP) if comparable(results) else None
     said = ("", "", "") if paper is None else (
         f"paper {percent(paper.accuracy)}",
         f"paper {decimals(paper.ece, 4)}",

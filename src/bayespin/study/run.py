@@ -12,9 +12,9 @@ import torch
 from bayespin import load
 from bayespin.chip.accelerator import Accelerator, Deployment, Devices
 from bayespin.load import InputError, fingerprint
-from bayespin.network.architectures import lenet5
 from bayespin.network.ceilings import clippable, set_ceilings
 from bayespin.network.checkpoint import load_network, save_network
+from bayespin.network.folding import fold_batch_norms
 from bayespin.network.models import Network
 from bayespin.network.prediction import Execution
 from bayespin.network.slicing import sliced
@@ -23,12 +23,12 @@ from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
 from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
-from bayespin.study import cells, data, evaluate, provenance, results
+from bayespin.study import cells, data, evaluate, image_sets, networks, provenance, results
 from bayespin.study.checks import check_chip
 from bayespin.study.decomposition import decomposition
 from bayespin.study.evaluate import Row, TestSet
 from bayespin.study.schema import Study
-from bayespin.study.shifts import Rung, noises, pair, rotations
+from bayespin.study.shifts import Rung, noises, rotations
 from bayespin.study.store import RunFolder, write_json
 
 HEADLINE_BLEND = 0.5
@@ -72,6 +72,7 @@ class _Bench:
     calibration: torch.Tensor
     test: TestSet
     foreign: data.Foreign
+    device: torch.device
     watch: Watch
 
 
@@ -79,8 +80,10 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
     """Check a study before any work; return its run folder and the foreign images in its name.
 
     Raises:
-        InputError: a missing or damaged data file, a preset or window that is impossible.
+        InputError: a missing or damaged data file, a preset or window that is impossible, a device
+            that is not there.
     """
+    networks.device_of(study)
     try:
         chip = study.hardware.accelerator()
         study.training.window(chip.cell)
@@ -98,7 +101,10 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
     foreign = data.foreign_digits(study.data.foreign_path)
     # Where files lie is not part of the identity of a run; what they hold is.
     bare = replace(study, data=replace(study.data, path=None, foreign_path=None))
-    identity = {"study": load.dump(bare), "preset": chip.preset_hash, "data": _digests(foreign),
+    if study.device == "cpu":  # as if it were left out
+        bare = replace(bare, device=None)
+    digests = {**image_sets.digests(study.data), "foreign": foreign.digest}
+    identity = {"study": load.dump(bare), "preset": chip.preset_hash, "data": digests,
                 "schema": results.SCHEMA_VERSION,
                 "components": load.read_resource("components", chip.components)}  # fmt: skip
     return RunFolder(out, study.name, fingerprint(identity)), foreign
@@ -142,7 +148,9 @@ def run_study(
     final["provenance"] = provenance.sections(
         [found["seconds"] for found in per_seed], study.seeds, started
     )
-    final["provenance"]["data_sha256"] = _digests(foreign)
+    final["provenance"]["data_sha256"] = {
+        **image_sets.digests(study.data), "foreign": foreign.digest
+    }  # fmt: skip
     write_json(folder.work / "results.json", final)
     resolved = tomli_w.dumps(load.dump(study))
     (folder.work / "study.toml").write_text(resolved, encoding="utf-8")
@@ -150,17 +158,12 @@ def run_study(
     return folder.publish()
 
 
-def _digests(foreign: data.Foreign) -> dict[str, str]:
-    return {"fashion-mnist": data.digest("fashion-mnist"), "foreign": foreign.digest}
-
-
 def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch) -> _Bench:
-    train, test = data.fashion_mnist(data.find_fashion_mnist(study.data.path))
+    train, test = image_sets.read(study.data)
+    device = networks.device_of(study)
     used, kept = study.data.training_images, study.data.training_images - study.data.held_out
     chip = study.hardware.accelerator()
     held = train.images[used - _held(study) : used]
-    key = Key.root(0).child("foreign")
-    count = study.data.test_images
     return _Bench(
         study=study,
         chip=chip,
@@ -168,18 +171,10 @@ def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch)
         folder=folder,
         train=data.Images(images=train.images[:kept], labels=train.labels[:kept]),
         calibration=held[: study.hardware.calibration_images],
-        test=TestSet(
-            images=test.images[:count],
-            labels=test.labels[:count],
-            partners=pair(foreign.images, count, key.child("pairs")),
-            foreign=pair(
-                foreign.images,
-                min(count, study.evaluation.ladder_images, len(foreign.images)),
-                key.child("strangers"),
-            ),
-        ),
+        test=image_sets.judged(study, test, foreign.images),
         foreign=foreign,
-        watch=watch,
+        device=device,
+        watch=watch if device.type == "cpu" else replace(watch, workers=1),
     )
 
 
@@ -196,7 +191,7 @@ def _describe(study: Study, bench: _Bench) -> dict[str, Any]:
         "test": len(bench.test.images),
         "ood": bench.foreign.description,
         "ladder_images": min(study.evaluation.ladder_images, len(bench.test.images)),
-        "classes": list(data.CLASSES),
+        "classes": list(image_sets.classes(study.data.set)),
     }
 
 
@@ -205,15 +200,19 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
     key = Key.root(seed)
     plain = _trained(bench, seed, "dnn", key)
     bayesian = _trained(bench, seed, "bnn", key)
-    parts = sliced(bayesian, dict.fromkeys(bench.study.hardware.sliced, 2))
+    parts = _parts(bench, bayesian)
     ideal, chip = (_deployed(bench, parts, key, d) for d in ("ideal", "spintronic"))
     rows = [
-        Row(model="dnn", where="software", sampling="none", network=plain),
-        Row(model="bnn", where="software", sampling="frozen", network=bayesian),
-        Row(model="bnn", where="software", sampling="per_read", network=bayesian),
-        Row(model="bnn", where="ideal", sampling="per_read", network=ideal.network),
-        Row(model="bnn", where="spintronic", sampling="per_read", network=chip.network),
-    ]
+        Row(model=model, where=where, sampling=sampling,
+            network=networks.copied_to(network, bench.device))
+        for model, where, sampling, network in (
+            ("dnn", "software", "none", plain),
+            ("bnn", "software", "frozen", bayesian),
+            ("bnn", "software", "per_read", bayesian),
+            ("bnn", "ideal", "per_read", ideal.network),
+            ("bnn", "spintronic", "per_read", chip.network),
+        )
+    ]  # fmt: skip
     found: dict[str, Any] = {
         "seed": seed,
         "bills": {"ideal": _bill(bench, ideal, key), "spintronic": _bill(bench, chip, key)},
@@ -224,13 +223,19 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
         "rows": {row.key: _clean(bench, row, key, seed) for row in rows},
     }
     if seed == bench.study.seeds[0]:
-        bench.watch.table(results.assemble(bench.study, bench.chip, [found]))
+        early = results.assemble(bench.study, bench.chip, [found])
+        bench.watch.table({**early, "data": _describe(bench.study, bench)})
     for row in rows:
         found["rows"][row.key]["ladder"] = _ladder(bench, row, key, seed)
         found["rows"][row.key]["shifts"] = _shifts(bench, row, key, seed)
     found |= _beside(bench, rows, key, seed)
     found["seconds"] = _seconds(bench, seed, found["rows"])
     return found
+
+
+def _parts(bench: _Bench, network: Network) -> Network:
+    """Return what is put on chips: norms folded into layers, and some of these sliced."""
+    return sliced(fold_batch_norms(network), dict.fromkeys(bench.study.hardware.sliced, 2))
 
 
 def _beside(bench: _Bench, rows: list[Row], key: Key, seed: int) -> dict[str, Any]:
@@ -262,7 +267,7 @@ def _flaws(bench: _Bench, network: Network, key: Key) -> dict[str, Any]:
     parts = (test.images[:count], test.labels[:count], test.partners[:count])
     execution = bench.watch.execution("what the hardware costs")
     reads = (evaluation.reads, key.child("flaws"))
-    whole = sliced(network, dict.fromkeys(bench.study.hardware.sliced, 2))
+    whole = _parts(bench, networks.copied_to(network, torch.device("cpu")))
     found = decomposition(bench.chip, whole, (bench.calibration, *parts), reads, execution)
     return {"flaws": found}
 
@@ -277,13 +282,13 @@ def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[
 
 
 def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
-    """Return the trained network, from its checkpoint where there is one."""
+    """Return the trained network on the CPU, from its checkpoint where there is one."""
     path = bench.folder.work / "checkpoints" / f"{model}-seed{seed}.safetensors"
     training, inputs = bench.study.training, None
     if bench.study.data.inputs == "standardised":
         inputs = Standardise.like(bench.train.images)
     layer = MeanFieldLayer if model == "bnn" else PointLayer
-    network = lenet5(key.child("initial", model), layer, inputs)
+    network = networks.initial(bench.study, key.child("initial", model), layer, inputs)
     if model == "bnn" and training.ceiling is not None:
         network = clippable(network)
     recipe = training.recipe(bench.window)
@@ -291,6 +296,7 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
 
     def train() -> dict[str, Any]:
         started = time.perf_counter()
+        network.to(bench.device)
         if model == "bnn" and training.aware_epochs:
             phase.fit_aware(network, recipe)
         else:
@@ -302,7 +308,7 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
     if not path.exists():  # deleted because it was damaged
         bench.folder.forget(name)
     bench.folder.step(name, train)
-    return load_network(path, network)
+    return load_network(path, network.cpu())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,10 +324,11 @@ class _Phase:
     def fit(self, network: Network, recipe: Recipe, *part: str) -> None:
         """Train in place, or go on from where an interrupted training stood."""
         images, model = self.bench.train, self.path.name.split("-")[0]
+        device = self.bench.device
         try:
             fit(
                 network,
-                (images.images, images.labels),
+                (images.images.to(device), images.labels.to(device)),
                 recipe,
                 self.key.child("training", model, *part),
                 checkpoint=self.path.with_suffix("".join(f".{w}" for w in (*part, _UNFINISHED))),

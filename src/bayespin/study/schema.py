@@ -12,21 +12,29 @@ from bayespin.cell.interface import GaussianCell, held_sigma
 from bayespin.chip.accelerator import Accelerator
 from bayespin.device import presets
 from bayespin.load import build, read_resource
-from bayespin.network.training import Recipe
+from bayespin.network.training import Augmentation, Recipe
 from bayespin.nn.mean_field import SigmaWindow
 from bayespin.units import Unit
+
+ImageSet = Literal["fashion-mnist", "cifar100"]
+NetworkName = Literal["lenet5", "resnet13"]
+
+TRAINING_IMAGES: Mapping[ImageSet, int] = {"fashion-mnist": 60_000, "cifar100": 50_000}
+"""Of each set; both have 10,000 test images."""
+FITTING: Mapping[ImageSet, NetworkName] = {"fashion-mnist": "lenet5", "cifar100": "resnet13"}
+"""The network for images of each set's size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Which images."""
 
-    set: Literal["fashion-mnist"] = "fashion-mnist"
-    """Test and training images."""
+    set: ImageSet = "fashion-mnist"
+    """Test and training images: grey, of 28 × 28 pixels, or in colour, of 32 × 32."""
     path: str | None = None
-    """Folder with the four IDX files; looked for in the usual places if not given."""
+    """Folder with the set's files; looked for in the usual places if not given."""
     inputs: Literal["grey", "standardised"] = "grey"
-    """Grey values from 0 to 1, or these less their mean over their deviation."""
+    """Grey values or colours from 0 to 1, or these less their mean over their deviation."""
     foreign: Literal["mnist"] = "mnist"
     """Images from elsewhere, blended into the test images and held against them."""
     foreign_path: str | None = None
@@ -41,10 +49,11 @@ class Data:
     def __post_init__(self) -> None:
         if not 1 <= self.test_images <= 10_000:
             raise ValueError(f"`test_images` must be 1 to 10000, but is {self.test_images}.")
-        if not 0 <= self.held_out < self.training_images <= 60_000:
+        most = TRAINING_IMAGES[self.set]
+        if not 0 <= self.held_out < self.training_images <= most:
             raise ValueError(
-                f"`held_out` must be less than `training_images`, and that at most 60000, but they "
-                f"are {self.held_out} and {self.training_images}."
+                f"`held_out` must be less than `training_images`, and that at most {most} of "
+                f"{self.set}, but they are {self.held_out} and {self.training_images}."
             )
 
 
@@ -73,6 +82,8 @@ class Training:
     """Gain of the pillar columns that the σ window assumes; one of the cell's."""
     weight_range: float = 0.7
     """Full scale of the weights that the σ window assumes."""
+    augmentation: Augmentation | None = None
+    """`shift-mirror` moves images by up to 4 pixels and mirrors half; as they are if not given."""
     sigma_cap: float | None = None
     """Largest σ in training; the device's if not given."""
     aware_epochs: int = 0
@@ -104,6 +115,7 @@ class Training:
             kl_weight=self.kl_weight,
             estimator=self.estimator,
             window=window,
+            augmentation=self.augmentation,
         )
 
     def window(self, cell: GaussianCell) -> SigmaWindow:
@@ -312,7 +324,8 @@ class Study:
     """A whole study.
 
     Raises:
-        ValueError: a name that is no file name, no seed, or a seed given twice.
+        ValueError: a name that is no file name, no seed, a seed given twice, or a network that does
+            not fit the images.
     """
 
     name: str
@@ -323,6 +336,10 @@ class Study:
     """Stamped on every table, page and file of results that are only a first look."""
     seeds: tuple[int, ...] = (0,)
     """One training and one chip each; results are means over them."""
+    network: NetworkName | None = None
+    """The one that fits the images if not given: `lenet5` for grey ones, `resnet13` for colours."""
+    device: Literal["cpu", "cuda"] | None = None
+    """Where networks are trained and predict; the CPU if not given. Chips are programmed there."""
     data: Data = field(default_factory=Data)
     training: Training
     hardware: Hardware = field(default_factory=Hardware)
@@ -340,6 +357,16 @@ class Study:
             raise ValueError(
                 f"`seeds` must be distinct numbers from 0 to 2^32 − 1, but are {list(self.seeds)}."
             )
+        if self.network not in (None, FITTING[self.data.set]):
+            raise ValueError(
+                f"`network` must be {FITTING[self.data.set]} where `data.set` is {self.data.set}, "
+                f"but is {self.network}; leave it out to have the one that fits."
+            )
+
+    @property
+    def architecture(self) -> NetworkName:
+        """Which network is trained."""
+        return FITTING[self.data.set] if self.network is None else self.network
 
 
 def _given(changes: Mapping[str, object]) -> dict[str, Any]:

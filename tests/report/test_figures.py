@@ -160,3 +160,12 @@ def test_drawing_leaves_matplotlib_settings_alone(axes, results):
     before = dict(mpl.rcParams)
     ood_ladder(axes, results["rows"])
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("high", [0.012, 0.03, 0.06, 1.0])
+def test_ticks_of_a_window_are_some_and_not_a_crowd(axes, high):
+    edges = list(np.geomspace(0.01, high, 11))
+    sigma_histogram(axes, {"edges": edges, "target": [1] * 10, "window": [0.01, high]})
+    low, top = axes.get_xlim()
+    seen = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= top]
+    assert 2 <= len(seen) <= 6

@@ -15,7 +15,6 @@ import tomli_w
 
 from bayespin import cli, load
 from bayespin.load import build
-from bayespin.nn import mapping
 from bayespin.study import data
 from bayespin.study.schema import Study
 from tests.command_line import (
@@ -39,7 +38,6 @@ def stand_ins(pictures: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "read_resource", lambda kind, name: digests)
         patch.setattr(urllib.request, "urlopen", None)
-        patch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
         yield pictures
 
 

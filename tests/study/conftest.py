@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bayespin.nn import mapping
 from bayespin.study import data
 from tests.study.tiny import write_pictures
 
@@ -28,8 +27,6 @@ def stand_ins(pictures: Path, digests: dict[str, Any]):
     """The folder of the stand-ins; while a module's tests run, they pass for the published."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "read_resource", lambda kind, name: digests)
-        # Few full scales to choose from: checked call by call, the choice is half of a tiny run.
-        patch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
         patch.setattr(urllib.request, "urlopen", _no_network)
         yield pictures
 

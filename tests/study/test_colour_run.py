@@ -17,7 +17,6 @@ from bayespin.chip.accelerator import Accelerator
 from bayespin.load import InputError
 from bayespin.network.convert import Call, Place
 from bayespin.network.models import INPUT, Network
-from bayespin.nn import mapping
 from bayespin.nn.estimators import local_reparameterised
 from bayespin.nn.folding import hold_bias
 from bayespin.nn.mean_field import MeanFieldLayer
@@ -75,7 +74,6 @@ def ran(files: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The folder of a finished run of the small network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "resnet13", residual)
-        patch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
         chosen = smoke(files, pictures, hardware__sliced=["stem"])
         return run_study(chosen, tmp_path_factory.mktemp("runs"), report=page.write)
 
@@ -184,7 +182,6 @@ class Nothing:
 
 def test_a_chip_made_on_the_processor_computes_elsewhere(monkeypatch):
     """On a device without numbers, which refuses to mix with the CPU's as CUDA does."""
-    monkeypatch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
     key, preset = Key.root(3), Accelerator.from_preset()
     chip = replace(preset, layout=replace(preset.layout, wires=None))
     network = residual(key, MeanFieldLayer, Standardise(0.5, 0.25)).eval()
@@ -205,7 +202,6 @@ def test_a_chip_made_on_the_processor_computes_elsewhere(monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
 def test_another_device_gives_the_same_up_to_chance(found, files, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(networks, "resnet13", residual)
-    monkeypatch.setattr(mapping, "_WEIGHT_FRACTIONS", (0.3, 1.0, 4))
     folder = run_study(smoke(files, pictures, device="cuda"), tmp_path, report=page.write)
     there = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     for one, other in zip(found["rows"], there["rows"], strict=True):

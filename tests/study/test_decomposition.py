@@ -1,6 +1,5 @@
 """What the hardware costs, of a network whose answers are known."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -16,7 +15,6 @@ KEY = Key.root(0).child("decomposition")
 COUNT = 30
 
 
-@pytest.mark.slow
 def test_every_flaw_is_judged_on_the_same_images():
     """Each image lights the row of its class; half lit rows of other classes blend in."""
     layer = MeanFieldLayer(Dense(10, 10), KEY.child("layer"))

@@ -364,11 +364,10 @@ def test_the_real_images_from_training_to_report(fashion_mnist_dir, tmp_path, pi
     assert "Quick" in (final / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_a_study_with_every_part_of_a_final_one(pictures, tmp_path):
+def test_a_study_with_every_part_of_a_final_one(stand_ins, tmp_path):
     """Reads in the loss, ceilings, slices, turned and noisy images, the number of reads."""
     whole = study(
-        pictures, data__inputs="standardised", data__training_images=240, data__test_images=40,
+        stand_ins, data__inputs="standardised", data__training_images=240, data__test_images=40,
         training__epochs=1, training__aware_epochs=1, training__ceiling=0.9,
         training__sigma_cap=0.3, hardware__calibration_images=20, hardware__sliced=["conv1"],
         evaluation__reads=2, evaluation__rotations=[30], evaluation__noises=[0.2],

@@ -162,6 +162,17 @@ def test_laws_are_those_of_the_mapping_and_of_the_chip():
     assert float((reads / promised).log().mean().exp()) == pytest.approx(1.0, abs=0.2)
 
 
+def test_sliced_layers_have_no_error_of_programming_in_their_laws():
+    network, x, _ = small()
+    chip = Accelerator.from_preset()
+    plain = chip.read_laws(network, x, KEY.child("laws"))
+    laws = chip.read_laws(network, x, KEY.child("laws"), slices=("hidden",))
+    assert laws["hidden"].mean_error == 0 < plain["hidden"].mean_error
+    assert laws["output"].mean_error == plain["output"].mean_error
+    with pytest.raises(ValueError, match=r"`slices` must name mean-field .* but has relu"):
+        chip.read_laws(network, x, KEY.child("laws"), slices=("relu",))
+
+
 def test_laws_of_layers_that_are_not_there_are_refused():
     network, x, y = small()
     with pytest.raises(ValueError, match=r"`reads` must be for mean-field layers .* has other"):

@@ -88,7 +88,11 @@ class Accelerator:
 
     @torch.no_grad()
     def read_laws(
-        self, network: Network, calibrate_on: Float[Tensor, " images *shape"], key: Key
+        self,
+        network: Network,
+        calibrate_on: Float[Tensor, " images *shape"],
+        key: Key,
+        slices: Collection[str] = (),
     ) -> dict[str, ReadLaw]:
         """Return how every mean-field layer will be read, for `Recipe.reads`.
 
@@ -99,10 +103,13 @@ class Accelerator:
             network: software network, trained far enough to be mapped.
             calibrate_on: images that set the scales; never test images.
             key: of the weights' noise that calibration inputs have.
+            slices: names of layers that will be sliced: what the first slice's means are off, the
+                next makes good, and their laws know no error of programming.
 
         Raises:
-            ValueError: what `deploy` refuses of mean-field layers.
+            ValueError: what `deploy` refuses of mean-field layers, or slices of others.
         """
+        _known(network, "slices", slices)
         laws, noise = dict[str, ReadLaw](), KeyedNoise.from_key(key)
         one = network.passing(noise, local_reparameterised)
 
@@ -110,7 +117,8 @@ class Accelerator:
             stage = network.stages[name]
             if isinstance(stage, MeanFieldLayer):
                 placed = Placement(cell=self.cell, layout=self.layout, name=name, layer=stage)
-                laws[name] = placed.read_law(taken[0])
+                law = placed.read_law(taken[0])
+                laws[name] = replace(law, mean_error=0.0) if name in slices else law
             return one(name, taken)
 
         network.through({INPUT: calibrate_on}, network.stages, mapped)
@@ -178,14 +186,20 @@ class Accelerator:
         )
 
 
-def _check(network: Network, calibrate_on: Tensor, digital: Collection[str]) -> None:
-    """Refuse what no chip can take, in a sentence."""
+def _known(network: Network, argument: str, names: Collection[str]) -> set[str]:
+    """Return the names of the mean-field layers, if an argument's are among them."""
     layers = {n for n, s in network.stages.items() if isinstance(s, MeanFieldLayer)}
-    if unknown := set(digital) - layers:
+    if unknown := set(names) - layers:
         raise ValueError(
-            f"Argument `digital` must name mean-field layers of the network, "
+            f"Argument `{argument}` must name mean-field layers of the network, "
             f"{', '.join(sorted(layers))}, but has {', '.join(sorted(unknown))}."
         )
+    return layers
+
+
+def _check(network: Network, calibrate_on: Tensor, digital: Collection[str]) -> None:
+    """Refuse what no chip can take, in a sentence."""
+    layers = _known(network, "digital", digital)
     if not layers - set(digital):
         raise ValueError("Argument `network` must have a mean-field layer to deploy, but has none.")
     if len(calibrate_on) == 0 or not bool(torch.isfinite(calibrate_on).all()):

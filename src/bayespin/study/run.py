@@ -344,7 +344,8 @@ class _Phase:
         if training.ceiling is not None:
             set_ceilings(network, images, training.ceiling, self.key.child("ceilings"))
         try:
-            laws = self.bench.chip.read_laws(network, images, self.key.child("laws"))
+            slices = self.bench.study.hardware.sliced
+            laws = self.bench.chip.read_laws(network, images, self.key.child("laws"), slices)
         except ValueError as error:
             raise InputError(f"study {self.bench.study.name}: {error}") from None
         self.fit(network, replace(recipe, epochs=training.aware_epochs, reads=laws), "aware")

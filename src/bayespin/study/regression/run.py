@@ -204,7 +204,9 @@ def _trained(prepared: Prepared, watch: Watch, key: Key, of: tuple[str, Split]) 
         calibration = data.inputs[: prepared.study.hardware.calibration_images]
         if training.ceiling is not None:
             set_ceilings(network, calibration, training.ceiling, key.child("ceilings"))
-        laws = prepared.chip.read_laws(network, calibration, key.child("laws"))
+        laws = prepared.chip.read_laws(
+            network, calibration, key.child("laws"), prepared.study.hardware.sliced
+        )
         if prepared.study.output_layer == "digital":
             laws.pop("output")
         recipe = replace(training.recipe(len(data.inputs), aware=True), reads=laws)

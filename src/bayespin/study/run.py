@@ -18,6 +18,7 @@ from bayespin.network.folding import fold_batch_norms
 from bayespin.network.models import Network
 from bayespin.network.prediction import Execution
 from bayespin.network.slicing import sliced
+from bayespin.network.temperature import tempered
 from bayespin.network.training import Recipe, TrainingDiverged, fit
 from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
 from bayespin.nn.point import PointLayer
@@ -301,7 +302,10 @@ def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
             phase.fit_aware(network, recipe)
         else:
             phase.fit(network, recipe)
-        save_network(path, network)
+        found = network
+        if model == "bnn" and training.temperature is not None:
+            found = tempered(network, training.temperature)
+        save_network(path, found)
         return {"seconds": time.perf_counter() - started}
 
     name = f"seed{seed}-train-{model}"

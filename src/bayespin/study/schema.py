@@ -91,6 +91,8 @@ class Training:
     falls only in these. A plain network trained as long would only be surer of what it saw."""
     ceiling: float | None = None
     """Share of the positive activations below the ceilings that these epochs train with."""
+    temperature: float | None = None
+    """What the trained network's logits are divided by, on the chip as in software."""
 
     def __post_init__(self) -> None:
         self.recipe(SigmaWindow())  # refuses what a recipe refuses
@@ -101,9 +103,10 @@ class Training:
                 f"`ceiling` must be between 0 and 1 and `aware_epochs` positive to train with it, "
                 f"but they are {self.ceiling} and {self.aware_epochs}."
             )
-        for name in ("column_gain", "weight_range"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive, but is {getattr(self, name)}.")
+        for name in ("column_gain", "weight_range", "temperature"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be positive, but is {value}.")
 
     def recipe(self, window: SigmaWindow) -> Recipe:
         """Return the recipe with this σ window."""

@@ -50,8 +50,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make any training or prediction a fault of the test."""
-    for name in ("fit", "evaluate"):
-        monkeypatch.delattr(f"bayespin.study.run.{name}")
+    for name in ("trained.fit", "run.evaluate"):
+        monkeypatch.delattr(f"bayespin.study.{name}")
 
 
 def write(path: Path, folder: Path, **changes: Any) -> Path:
@@ -211,7 +211,7 @@ def test_a_full_disk_is_one_sentence(command, stand_ins, tmp_path, monkeypatch):
 
 
 def test_a_fault_of_the_program_is_not_called_the_user_s(command, stand_ins, tmp_path, monkeypatch):
-    monkeypatch.delattr("bayespin.study.run._bench")
+    monkeypatch.delattr("bayespin.study.run.setting_of")
     toml = write(tmp_path / "tiny.toml", stand_ins)
     with pytest.raises(NameError):
         command("run", toml, "--out", tmp_path / "runs")
@@ -234,7 +234,7 @@ def test_control_c_says_how_to_go_on(command, stand_ins, tmp_path, monkeypatch):
     def pressed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bayespin.study.run.fit", pressed)
+    monkeypatch.setattr("bayespin.study.trained.fit", pressed)
     toml, out = write(tmp_path / "tiny.toml", stand_ins), tmp_path / "runs"
     code, output, error = command("run", toml, "--out", out)
     assert (code, output) == (130, "")

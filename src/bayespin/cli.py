@@ -58,9 +58,10 @@ def _classify(content: dict[str, Any], where: str, out: Path, force: bool) -> No
     """Carry out a study of images."""
     from bayespin.load import build
     from bayespin.report import page
-    from bayespin.study.run import Watch, prepare, run_study
+    from bayespin.study.run import prepare, run_study
     from bayespin.study.schema import Study
     from bayespin.study.store import read_results
+    from bayespin.study.watch import Watch
 
     chosen = build(Study, content, where)
     folder, _ = prepare(chosen, out)
@@ -180,8 +181,8 @@ def _ensembles(
     carry_out: Callable[..., Path], folder: Any, force: bool, table: Callable[[Any], Any]
 ) -> None:
     """Run what is prepared with bars of progress, and print its table."""
-    from bayespin.study.run import Watch
     from bayespin.study.store import read_results
+    from bayespin.study.watch import Watch
 
     again = folder.finished and not force
     try:

@@ -57,5 +57,5 @@ def test_temperatures_are_positive(temperature):
 def test_other_outputs_are_refused():
     network, _ = small()
     ended = Network({**dict(network.stages.items()), "end": nn.Tanh()})
-    with pytest.raises(ValueError, match="must end in a mean-field layer .* but ends in a Tanh"):
+    with pytest.raises(ValueError, match=r"must end in a mean-field layer .* but ends in a Tanh"):
         tempered(ended, 0.5)

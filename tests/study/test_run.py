@@ -24,8 +24,9 @@ from bayespin.nn.standardisation import Standardise
 from bayespin.report import page
 from bayespin.rng import Key
 from bayespin.study import data, run
-from bayespin.study.run import Watch, prepare, run_study
+from bayespin.study.run import prepare, run_study
 from bayespin.study.schema import Study
+from bayespin.study.watch import Watch
 from tests.study.tiny import comparable, study
 
 ROWS = (
@@ -204,7 +205,7 @@ def test_a_preset_with_another_value_names_another_run(tiny, tmp_path, monkeypat
 
 def test_a_finished_run_is_returned_untouched(whole, tiny, monkeypatch):
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.rglob("*") if p.is_file()}
-    monkeypatch.delattr(run, "_bench")
+    monkeypatch.delattr(run, "setting_of")
     assert run_study(tiny, whole.parent) == whole
     after = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in whole.rglob("*") if p.is_file()}
     assert after == before

@@ -14,8 +14,8 @@ from bayespin.physics.files.dataset import Provenance
 from bayespin.rng import Key
 from bayespin.shapes import Float, Tensor
 from bayespin.study import provenance
-from bayespin.study.run import Watch
 from bayespin.study.store import RunFolder
+from bayespin.study.watch import Watch
 
 _SEGMENTS = 40
 """Checkpoints, and moves of the progress bar, in a run."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,71 +10,24 @@ import tomli_w
 import torch
 
 from bayespin import load
-from bayespin.chip.accelerator import Accelerator, Deployment, Devices
+from bayespin.chip.accelerator import Deployment, Devices
 from bayespin.load import InputError, fingerprint
-from bayespin.network.ceilings import clippable, set_ceilings
-from bayespin.network.checkpoint import load_network, save_network
 from bayespin.network.folding import fold_batch_norms
 from bayespin.network.models import Network
-from bayespin.network.prediction import Execution
 from bayespin.network.slicing import sliced
-from bayespin.network.temperature import tempered
-from bayespin.network.training import Recipe, TrainingDiverged, fit
-from bayespin.nn.mean_field import MeanFieldLayer, SigmaWindow
-from bayespin.nn.point import PointLayer
-from bayespin.nn.standardisation import Standardise
 from bayespin.rng import Key
 from bayespin.study import cells, data, evaluate, image_sets, networks, provenance, results
 from bayespin.study.checks import check_chip
 from bayespin.study.decomposition import decomposition
-from bayespin.study.evaluate import Row, TestSet
+from bayespin.study.evaluate import Row
 from bayespin.study.schema import Study
+from bayespin.study.setting import Setting, reserved, setting_of
 from bayespin.study.shifts import Rung, noises, rotations
 from bayespin.study.store import RunFolder, write_json
+from bayespin.study.trained import trained
+from bayespin.study.watch import Watch, ignored
 
 HEADLINE_BLEND = 0.5
-_UNFINISHED = "training.safetensors"
-
-
-def _ignore(*_: Any) -> None:
-    return
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """How a run is carried out and who is told: every field may be left out."""
-
-    progress: Callable[[str, int, int], None] = _ignore
-    """(what, steps done, steps in all)."""
-    table: Callable[[dict[str, Any]], None] = _ignore
-    """Results so far, once all rows have their clean numbers."""
-
-    workers: int = 1
-    """Blocks of images predicted at once; no number depends on it."""
-
-    def of(self, what: str) -> Callable[[int, int], None]:
-        """Return the progress callback of one task."""
-        return lambda done, total: self.progress(what, done, total)
-
-    def execution(self, what: str) -> Execution:
-        """Return how one prediction is carried out."""
-        return Execution(workers=self.workers, progress=self.of(what))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """What all seeds of a run share."""
-
-    study: Study
-    chip: Accelerator
-    window: SigmaWindow
-    folder: RunFolder
-    train: data.Images
-    calibration: torch.Tensor
-    test: TestSet
-    foreign: data.Foreign
-    device: torch.device
-    watch: Watch
 
 
 def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
@@ -93,7 +46,7 @@ def prepare(study: Study, out: Path) -> tuple[RunFolder, data.Foreign]:
         raise
     except ValueError as error:
         raise InputError(f"study {study.name}: {error}") from None
-    held, wanted = _held(study), study.hardware.calibration_images
+    held, wanted = reserved(study), study.hardware.calibration_images
     if wanted > held:
         raise InputError(
             f"study {study.name}: `hardware.calibration_images` must be at most {held}, the images "
@@ -117,7 +70,7 @@ def run_study(
     *,
     force: bool = False,
     watch: Watch | None = None,
-    report: Callable[[Path], object] = _ignore,
+    report: Callable[[Path], object] = ignored,
 ) -> Path:
     """Run a study and return its folder; a finished one is returned at once.
 
@@ -137,15 +90,15 @@ def run_study(
     if folder.finished and not force:
         return folder.final
     folder.require_writable()  # before a download, and before data is read
-    bench = _bench(study, folder, foreign, watch if watch is not None else Watch())
+    setting = setting_of(study, folder, foreign, watch if watch is not None else Watch())
     if force:
         folder.discard()
     folder.open()
     started = folder.step("started", lambda: {"utc": provenance.now()})["utc"]
-    per_seed = [_one_seed(bench, seed) for seed in study.seeds]
-    final = results.assemble(study, bench.chip, per_seed)
+    per_seed = [_one_seed(setting, seed) for seed in study.seeds]
+    final = results.assemble(study, setting.chip, per_seed)
     final["study_hash"] = folder.final.name.rsplit("-", 1)[1]
-    final["data"] = _describe(study, bench)
+    final["data"] = _describe(study, setting)
     final["provenance"] = provenance.sections(
         [found["seconds"] for found in per_seed], study.seeds, started
     )
@@ -159,53 +112,28 @@ def run_study(
     return folder.publish()
 
 
-def _bench(study: Study, folder: RunFolder, foreign: data.Foreign, watch: Watch) -> _Bench:
-    train, test = image_sets.read(study.data)
-    device = networks.device_of(study)
-    used, kept = study.data.training_images, study.data.training_images - study.data.held_out
-    chip = study.hardware.accelerator()
-    held = train.images[used - _held(study) : used]
-    return _Bench(
-        study=study,
-        chip=chip,
-        window=study.training.window(chip.cell),
-        folder=folder,
-        train=data.Images(images=train.images[:kept], labels=train.labels[:kept]),
-        calibration=held[: study.hardware.calibration_images],
-        test=image_sets.judged(study, test, foreign.images),
-        foreign=foreign,
-        device=device,
-        watch=watch if device.type == "cpu" else replace(watch, workers=1),
-    )
-
-
-def _held(study: Study) -> int:
-    """Return the number of images to calibrate on: those held out, or else the training images."""
-    return study.data.held_out if study.data.held_out else study.data.training_images
-
-
-def _describe(study: Study, bench: _Bench) -> dict[str, Any]:
+def _describe(study: Study, setting: Setting) -> dict[str, Any]:
     return {
         "name": study.data.set,
-        "train": len(bench.train.images),
+        "train": len(setting.train.images),
         "validation": study.data.held_out,
-        "test": len(bench.test.images),
-        "ood": bench.foreign.description,
-        "ladder_images": min(study.evaluation.ladder_images, len(bench.test.images)),
+        "test": len(setting.test.images),
+        "ood": setting.foreign.description,
+        "ladder_images": min(study.evaluation.ladder_images, len(setting.test.images)),
         "classes": list(image_sets.classes(study.data.set)),
     }
 
 
-def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
+def _one_seed(setting: Setting, seed: int) -> dict[str, Any]:
     """Return everything one seed gives: rows, mapping, σ histograms, examples, bill."""
     key = Key.root(seed)
-    plain = _trained(bench, seed, "dnn", key)
-    bayesian = _trained(bench, seed, "bnn", key)
-    parts = _parts(bench, bayesian)
-    ideal, chip = (_deployed(bench, parts, key, d) for d in ("ideal", "spintronic"))
+    plain = trained(setting, seed, "dnn", key)
+    bayesian = trained(setting, seed, "bnn", key)
+    parts = _parts(setting, bayesian)
+    ideal, chip = (_deployed(setting, parts, key, d) for d in ("ideal", "spintronic"))
     rows = [
         Row(model=model, where=where, sampling=sampling,
-            network=networks.copied_to(network, bench.device))
+            network=networks.copied_to(network, setting.device))
         for model, where, sampling, network in (
             ("dnn", "software", "none", plain),
             ("bnn", "software", "frozen", bayesian),
@@ -216,196 +144,131 @@ def _one_seed(bench: _Bench, seed: int) -> dict[str, Any]:
     ]  # fmt: skip
     found: dict[str, Any] = {
         "seed": seed,
-        "bills": {"ideal": _bill(bench, ideal, key), "spintronic": _bill(bench, chip, key)},
+        "bills": {"ideal": _bill(setting, ideal, key), "spintronic": _bill(setting, chip, key)},
         "mapping": results.mapping(chip),
         "sigma": results.sigma_histograms(parts, chip),
         "weights": cells.weight_maps(parts, chip),
         "programming": cells.programming(chip),
-        "rows": {row.key: _clean(bench, row, key, seed) for row in rows},
+        "rows": {row.key: _clean(setting, row, key, seed) for row in rows},
     }
-    if seed == bench.study.seeds[0]:
-        early = results.assemble(bench.study, bench.chip, [found])
-        bench.watch.table({**early, "data": _describe(bench.study, bench)})
+    if seed == setting.study.seeds[0]:
+        early = results.assemble(setting.study, setting.chip, [found])
+        setting.watch.table({**early, "data": _describe(setting.study, setting)})
     for row in rows:
-        found["rows"][row.key]["ladder"] = _ladder(bench, row, key, seed)
-        found["rows"][row.key]["shifts"] = _shifts(bench, row, key, seed)
-    found |= _beside(bench, rows, key, seed)
-    found["seconds"] = _seconds(bench, seed, found["rows"])
+        found["rows"][row.key]["ladder"] = _ladder(setting, row, key, seed)
+        found["rows"][row.key]["shifts"] = _shifts(setting, row, key, seed)
+    found |= _beside(setting, rows, key, seed)
+    found["seconds"] = _seconds(setting, seed, found["rows"])
     return found
 
 
-def _parts(bench: _Bench, network: Network) -> Network:
+def _parts(setting: Setting, network: Network) -> Network:
     """Return what is put on chips: norms folded into layers, and some of these sliced."""
-    return sliced(fold_batch_norms(network), dict.fromkeys(bench.study.hardware.sliced, 2))
+    return sliced(fold_batch_norms(network), dict.fromkeys(setting.study.hardware.sliced, 2))
 
 
-def _beside(bench: _Bench, rows: list[Row], key: Key, seed: int) -> dict[str, Any]:
+def _beside(setting: Setting, rows: list[Row], key: Key, seed: int) -> dict[str, Any]:
     """Return what few images tell: the number of reads, examples, fidelity to the software."""
-    reads, shown = bench.study.evaluation.reads, [rows[0], rows[-1]]
-    few = min(bench.study.evaluation.ladder_images, len(bench.test.images))
-    watching = bench.watch.execution(f"seed {seed}: number of reads")
+    reads, shown = setting.study.evaluation.reads, [rows[0], rows[-1]]
+    few = min(setting.study.evaluation.ladder_images, len(setting.test.images))
+    watching = setting.watch.execution(f"seed {seed}: number of reads")
 
     def examples() -> dict[str, Any]:
-        return {"examples": evaluate.examples(shown, bench.test, reads, key.child("examples"))}
+        return {"examples": evaluate.examples(shown, setting.test, reads, key.child("examples"))}
 
     def spent() -> dict[str, Any]:
-        return evaluate.spent(rows[-1], bench.test, few, reads, key.child("reads"), watching)
+        return evaluate.spent(rows[-1], setting.test, few, reads, key.child("reads"), watching)
 
-    step = bench.folder.step
-    flaws = bench.study.evaluation.flaw_images
+    step = setting.folder.step
+    flaws = setting.study.evaluation.flaw_images
     return {
-        **(step(f"seed{seed}-flaws", lambda: _flaws(bench, rows[2].network, key)) if flaws else {}),
+        **(
+            step(f"seed{seed}-flaws", lambda: _flaws(setting, rows[2].network, key))
+            if flaws
+            else {}
+        ),
         "reads": step(f"seed{seed}-reads", spent),
         **step(f"seed{seed}-examples", examples),
-        "fidelity": step(f"seed{seed}-fidelity", lambda: _fidelity(bench, rows[2], rows, key)),
+        "fidelity": step(f"seed{seed}-fidelity", lambda: _fidelity(setting, rows[2], rows, key)),
     }
 
 
-def _flaws(bench: _Bench, network: Network, key: Key) -> dict[str, Any]:
+def _flaws(setting: Setting, network: Network, key: Key) -> dict[str, Any]:
     """Return what each flaw of the chip costs, and all together."""
-    test, evaluation = bench.test, bench.study.evaluation
+    test, evaluation = setting.test, setting.study.evaluation
     count = min(evaluation.flaw_images, len(test.images))
     parts = (test.images[:count], test.labels[:count], test.partners[:count])
-    execution = bench.watch.execution("what the hardware costs")
+    execution = setting.watch.execution("what the hardware costs")
     reads = (evaluation.reads, key.child("flaws"))
-    whole = _parts(bench, networks.copied_to(network, torch.device("cpu")))
-    found = decomposition(bench.chip, whole, (bench.calibration, *parts), reads, execution)
+    whole = _parts(setting, networks.copied_to(network, torch.device("cpu")))
+    found = decomposition(setting.chip, whole, (setting.calibration, *parts), reads, execution)
     return {"flaws": found}
 
 
-def _fidelity(bench: _Bench, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:
+def _fidelity(setting: Setting, reference: Row, rows: list[Row], key: Key) -> dict[str, Any]:
     """Return how far other rows' predictions are from those of the software read as the chip."""
-    images = bench.test.images[: bench.study.evaluation.ladder_images]
+    images = setting.test.images[: setting.study.evaluation.ladder_images]
     others = [row for row in rows if row is not reference and row.network.random_stages()]
-    execution = bench.watch.execution("fidelity")
-    reads = bench.study.evaluation.reads
+    execution = setting.watch.execution("fidelity")
+    reads = setting.study.evaluation.reads
     return evaluate.fidelity([reference, *others], images, reads, key.child("fidelity"), execution)
 
 
-def _trained(bench: _Bench, seed: int, model: str, key: Key) -> Network:
-    """Return the trained network on the CPU, from its checkpoint where there is one."""
-    path = bench.folder.work / "checkpoints" / f"{model}-seed{seed}.safetensors"
-    training, inputs = bench.study.training, None
-    if bench.study.data.inputs == "standardised":
-        inputs = Standardise.like(bench.train.images)
-    layer = MeanFieldLayer if model == "bnn" else PointLayer
-    network = networks.initial(bench.study, key.child("initial", model), layer, inputs)
-    if model == "bnn" and training.ceiling is not None:
-        network = clippable(network)
-    recipe = training.recipe(bench.window)
-    phase = _Phase(bench=bench, key=key, path=path, name=f"seed {seed}: training {model}")
-
-    def train() -> dict[str, Any]:
-        started = time.perf_counter()
-        network.to(bench.device)
-        if model == "bnn" and training.aware_epochs:
-            phase.fit_aware(network, recipe)
-        else:
-            phase.fit(network, recipe)
-        found = network
-        if model == "bnn" and training.temperature is not None:
-            found = tempered(network, training.temperature)
-        save_network(path, found)
-        return {"seconds": time.perf_counter() - started}
-
-    name = f"seed{seed}-train-{model}"
-    if not path.exists():  # deleted because it was damaged
-        bench.folder.forget(name)
-    bench.folder.step(name, train)
-    return load_network(path, network.cpu())
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Phase:
-    """What every phase of one training shares."""
-
-    bench: _Bench
-    key: Key
-    path: Path
-    """Of the checkpoint of the trained network."""
-    name: str
-
-    def fit(self, network: Network, recipe: Recipe, *part: str) -> None:
-        """Train in place, or go on from where an interrupted training stood."""
-        images, model = self.bench.train, self.path.name.split("-")[0]
-        device = self.bench.device
-        try:
-            fit(
-                network,
-                (images.images.to(device), images.labels.to(device)),
-                recipe,
-                self.key.child("training", model, *part),
-                checkpoint=self.path.with_suffix("".join(f".{w}" for w in (*part, _UNFINISHED))),
-                progress=self.bench.watch.of(" ".join((self.name, *part))),
-            )
-        except TrainingDiverged as error:
-            raise InputError(f"study {self.bench.study.name}: {error}") from None
-
-    def fit_aware(self, network: Network, recipe: Recipe) -> None:
-        """Train, learn from the chip how it would read what was trained, and train on with that."""
-        training, images = self.bench.study.training, self.bench.calibration
-        self.fit(network, replace(recipe, schedule="constant"))
-        if training.ceiling is not None:
-            set_ceilings(network, images, training.ceiling, self.key.child("ceilings"))
-        try:
-            slices = self.bench.study.hardware.sliced
-            laws = self.bench.chip.read_laws(network, images, self.key.child("laws"), slices)
-        except ValueError as error:
-            raise InputError(f"study {self.bench.study.name}: {error}") from None
-        self.fit(network, replace(recipe, epochs=training.aware_epochs, reads=laws), "aware")
-
-
-def _deployed(bench: _Bench, network: Network, key: Key, devices: Devices) -> Deployment:
+def _deployed(setting: Setting, network: Network, key: Key, devices: Devices) -> Deployment:
     """Return the network on the chip; one that no chip of this kind holds is the user's matter."""
     try:
-        return bench.chip.deploy(network, bench.calibration, key.child("chip"), devices)
+        return setting.chip.deploy(network, setting.calibration, key.child("chip"), devices)
     except ValueError as error:
-        raise InputError(f"study {bench.study.name}: {error}") from None
+        raise InputError(f"study {setting.study.name}: {error}") from None
 
 
-def _bill(bench: _Bench, deployment: Deployment, key: Key) -> dict[str, Any]:
-    images = bench.test.images[: bench.study.hardware.calibration_images]
-    bill = deployment.bill(images, bench.study.evaluation.reads, key.child("bill"))
+def _bill(setting: Setting, deployment: Deployment, key: Key) -> dict[str, Any]:
+    images = setting.test.images[: setting.study.hardware.calibration_images]
+    bill = deployment.bill(images, setting.study.evaluation.reads, key.child("bill"))
     return results.bill(bill)
 
 
-def _clean(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
+def _clean(setting: Setting, row: Row, key: Key, seed: int) -> dict[str, Any]:
     def compute() -> dict[str, Any]:
         started = time.perf_counter()
-        execution = bench.watch.execution(f"seed {seed}: clean images, {row.key}")
+        execution = setting.watch.execution(f"seed {seed}: clean images, {row.key}")
         found = evaluate.clean(
-            row, bench.test, bench.study.evaluation.reads, key.child("predict", row.key), execution
+            row,
+            setting.test,
+            setting.study.evaluation.reads,
+            key.child("predict", row.key),
+            execution,
         )
         return {**found, "seconds": time.perf_counter() - started}
 
-    return bench.folder.step(f"seed{seed}-clean-{row.key.replace('/', '-')}", compute)
+    return setting.folder.step(f"seed{seed}-clean-{row.key.replace('/', '-')}", compute)
 
 
-def _ladder(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
+def _ladder(setting: Setting, row: Row, key: Key, seed: int) -> dict[str, Any]:
     ladder: dict[str, Any] = {}
-    for fraction in sorted({*bench.study.evaluation.blends} - {0.0}):
-        count = len(bench.test.images)
+    for fraction in sorted({*setting.study.evaluation.blends} - {0.0}):
+        count = len(setting.test.images)
         if fraction != HEADLINE_BLEND:
-            count = min(count, bench.study.evaluation.ladder_images)
+            count = min(count, setting.study.evaluation.ladder_images)
 
         def compute(fraction: float = fraction, count: int = count) -> dict[str, Any]:
             started = time.perf_counter()
-            execution = bench.watch.execution(f"seed {seed}: blend {fraction:g}, {row.key}")
+            execution = setting.watch.execution(f"seed {seed}: blend {fraction:g}, {row.key}")
             own = key.child("blend", row.key, f"{fraction:g}")
-            images, labels = bench.test.blended(fraction, count), bench.test.labels[:count]
+            images, labels = setting.test.blended(fraction, count), setting.test.labels[:count]
             found = evaluate.blend(
-                row, images, labels, bench.study.evaluation.reads, own, execution
+                row, images, labels, setting.study.evaluation.reads, own, execution
             )
             return {**found, "seconds": time.perf_counter() - started}
 
         name = f"seed{seed}-blend{fraction:g}-{row.key.replace('/', '-')}"
-        ladder[str(fraction)] = bench.folder.step(name, compute)
+        ladder[str(fraction)] = setting.folder.step(name, compute)
     return ladder
 
 
-def _shifts(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
+def _shifts(setting: Setting, row: Row, key: Key, seed: int) -> dict[str, Any]:
     """Return calibration on turned and on noisy images, by degrees and by deviation."""
-    evaluation, test = bench.study.evaluation, bench.test
+    evaluation, test = setting.study.evaluation, setting.test
     count = min(evaluation.ladder_images, len(test.images))
     images, labels = test.images[:count], test.labels[:count]
     noise = Key.root(0).child("shifts")  # the same images for every row and seed
@@ -417,20 +280,20 @@ def _shifts(bench: _Bench, row: Row, key: Key, seed: int) -> dict[str, Any]:
 
         def compute(rung: Rung = rung) -> dict[str, Any]:
             what = f"{rung.shift} {rung.level:g}"
-            execution = bench.watch.execution(f"seed {seed}: {what}, {row.key}")
+            execution = setting.watch.execution(f"seed {seed}: {what}, {row.key}")
             own = key.child("shift", row.key, what)
             return evaluate.blend(row, rung.images, labels, evaluation.reads, own, execution)
 
         name = f"seed{seed}-{rung.shift}{rung.level:g}-{row.key.replace('/', '-')}"
         levels = found.setdefault(rung.shift, {})
-        levels[str(rung.level)] = bench.folder.step(name, compute)
+        levels[str(rung.level)] = setting.folder.step(name, compute)
     return found
 
 
-def _seconds(bench: _Bench, seed: int, rows: dict[str, Any]) -> dict[str, float]:
+def _seconds(setting: Setting, seed: int, rows: dict[str, Any]) -> dict[str, float]:
     """Return seconds by stage; of an interrupted training, only those of its last session."""
     seconds = {
-        f"train {model}": bench.folder.step(f"seed{seed}-train-{model}", dict)["seconds"]
+        f"train {model}": setting.folder.step(f"seed{seed}-train-{model}", dict)["seconds"]
         for model in ("dnn", "bnn")
     }
     for name, row in rows.items():

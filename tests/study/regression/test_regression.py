@@ -14,7 +14,7 @@ from bayespin.network.metrics.regression import Mixture
 from bayespin.report.regression import page
 from bayespin.study.regression import run, scores
 from bayespin.study.regression.schema import RegressionStudy, is_regression, shipped
-from bayespin.study.run import Watch
+from bayespin.study.watch import Watch
 
 TINY: dict[str, Any] = {
     "name": "tiny", "title": "A tiny regression", "kind": "regression", "quick": True,

@@ -14,9 +14,9 @@ from bayespin.physics import macrospin
 from bayespin.physics.files.dataset import DIMENSIONS, check_conventions, load_dataset
 from bayespin.physics.files.ovf import read_ovf
 from bayespin.report.simulation import page
-from bayespin.study.run import Watch
 from bayespin.study.simulation.run import prepare, run_simulation
 from bayespin.study.simulation.schema import read
+from bayespin.study.watch import Watch
 from tests.study.simulation.small import simulation
 
 NAMES = ("thermal-ensemble", "film-ensemble", "notched-track")

@@ -18,8 +18,8 @@ from bayespin.study.characterisation import schema
 from bayespin.study.characterisation.pillar import PillarModel
 from bayespin.study.characterisation.schema import Characterisation, PillarCharacterisation
 from bayespin.study.characterisation.track import TrackCharacterisation, TrackModel
-from bayespin.study.run import Watch
 from bayespin.study.store import RunFolder, write_json
+from bayespin.study.watch import Watch
 
 SCHEMA_VERSION = 1
 """Of results.json of a characterisation."""

@@ -31,8 +31,8 @@ from bayespin.study.bench import completed
 from bayespin.study.regression.schema import TOY, RegressionStudy, RegressionTraining
 from bayespin.study.regression.scores import compared, scores
 from bayespin.study.regression_data import Split
-from bayespin.study.run import Watch
 from bayespin.study.store import RunFolder, write_json
+from bayespin.study.watch import Watch
 
 SCHEMA_VERSION = 2
 ROWS = (

@@ -19,7 +19,6 @@ from bayespin.physics.sampling import Target, sample_until
 from bayespin.rng import Key
 from bayespin.study import provenance
 from bayespin.study.bench import Bench, completed, origin_of, refusals_of, require_device
-from bayespin.study.run import Watch
 from bayespin.study.simulation import record, stepping
 from bayespin.study.simulation.films import FilmModel
 from bayespin.study.simulation.macrospins import MacrospinModel
@@ -32,6 +31,7 @@ from bayespin.study.simulation.schema import (
 from bayespin.study.simulation.sections import Run
 from bayespin.study.simulation.walls import Coordinates, WallModel
 from bayespin.study.store import RunFolder, write_json
+from bayespin.study.watch import Watch
 
 SCHEMA_VERSION = 1
 """Of results.json of a simulation."""

@@ -35,8 +35,8 @@ from bayespin.study import data
 KEY, CHIP = Key.root(0).child("awareness"), Accelerator.from_preset()
 IMAGES = int(os.environ.get("BAYESPIN_AWARENESS_IMAGES", "55000"))
 HELD, READS, CHIPS, CEILING = 5000, 50, 3, 0.9
-FIRST, FURTHER = 10, 10
-RECIPE = Recipe(epochs=FIRST, batch=128, learning_rate=2e-3, schedule="constant", kl_weight=0.3,
+FIRST, FURTHER, SLICES = 10, 10, ("conv1",)
+RECIPE = Recipe(epochs=FIRST, batch=128, learning_rate=2e-3, schedule="constant", kl_weight=0.5,
                 estimator="local_reparameterised", window=SigmaWindow(cap=0.3))  # fmt: skip
 ROWS = ("nothing", "drivers", "spreads", "means", "read_noise")
 
@@ -58,7 +58,7 @@ def judged(network: Network, held: data.Images) -> dict[str, float]:
     shown = {"software": [network], "chip": []}
     for number in range(CHIPS):
         key = KEY.child("chip", number)
-        twin = CHIP.deploy(sliced(network, {"conv1": 2}), held.images[:500], key)
+        twin = CHIP.deploy(sliced(network, dict.fromkeys(SLICES, 2)), held.images[:500], key)
         shown["chip"].append(twin.network)
     found: dict[str, float] = {}
     images, labels = held.images[500:][:IMAGES], held.labels[500:][:IMAGES]
@@ -85,7 +85,7 @@ def main() -> None:
         network, reads = copy.deepcopy(start), dict[str, ReadLaw]()
         if row != "nothing":
             set_ceilings(network, held.images[:500], CEILING, KEY.child("ceilings"))
-            laws = CHIP.read_laws(network, held.images[:500], KEY.child("laws"))
+            laws = CHIP.read_laws(network, held.images[:500], KEY.child("laws"), SLICES)
             reads = {name: law_of(row, law) for name, law in laws.items()}
         recipe = replace(RECIPE, epochs=FURTHER, schedule="cosine", reads=reads)
         fit(network, examples, recipe, KEY.child("further"))

@@ -156,7 +156,7 @@ def test_what_cannot_be_is_refused_before_work(
 
 def test_reads_in_the_loss_need_the_processor(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    content = load.read_resource("studies", "fashion-mnist")
+    content = load.read_resource("studies", "fashion-mnist-aware")
     chosen = load.build(Study, {**content, "device": "cuda"}, "x")
     with pytest.raises(InputError, match=r"`device` must be cpu where `training.aware_epochs`"):
         prepare(chosen, tmp_path)

@@ -70,13 +70,13 @@ def test_blocks_read_independently():
     x = images(IMAGE_BLOCK).repeat(2, 1, 1, 1)
     found = predict(network_of(), x, Sampling.PER_READ, 2, KEY).mean
     apart = (found[:IMAGE_BLOCK] - found[IMAGE_BLOCK:]).abs().amax(1)
-    assert float(apart.min()) > 0
+    assert float(apart.min()) > 1e-4  # rounding is 1e-7
 
 
 def test_frozen_weights_are_shared_by_all_blocks():
     x = images(IMAGE_BLOCK).repeat(2, 1, 1, 1)
     found = predict(network_of(), x, Sampling.FROZEN, 2, KEY).mean
-    torch.testing.assert_close(found[:IMAGE_BLOCK], found[IMAGE_BLOCK:])
+    torch.testing.assert_close(found[:IMAGE_BLOCK], found[IMAGE_BLOCK:], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("sampling", [Sampling.FROZEN, Sampling.PER_READ])

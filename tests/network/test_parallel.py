@@ -1,5 +1,6 @@
 """Two processes train what one does: to the bit with two shares, to rounding with four."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,11 @@ def test_both_processes_stop_with_the_same_words(folder, name, words):
 def test_a_group_must_be_joined_first():
     with pytest.raises(ValueError, match="must be made after a group was joined"):
         Processes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc, which Linux has")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_a_group_outlives_it(folder, rank):
+    together, after = json.loads((folder / f"threads-{rank}.json").read_text())
+    assert [name for name in together if "gloo" in name]
+    assert not [name for name in after if "gloo" in name]

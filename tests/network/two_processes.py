@@ -1,5 +1,6 @@
 """One of two processes that train together: `python -m tests.network.two_processes RANK FOLDER`."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,11 @@ TRAININGS = {
 }
 
 
+def threads() -> list[str]:
+    """Names of this process's threads, where the system tells them."""
+    return [name.read_text().strip() for name in Path("/proc/self/task").glob("*/comm")]
+
+
 def main(rank: int, folder: Path) -> None:
     def saved(name: str, network: Network) -> None:
         save_network(folder / f"{name}-{rank}.safetensors", network)
@@ -67,6 +73,8 @@ def main(rank: int, folder: Path) -> None:
         refused("unlike", network_of(), replace(RECIPE, epochs=2 + rank), run)
         norm = Network({"dense": PointLayer(Dense(2, 2), KEY), "norm": nn.BatchNorm1d(2)})
         refused("norm", norm, RECIPE, run)
+        together = threads()
+    (folder / f"threads-{rank}.json").write_text(json.dumps([together, threads()]))
 
 
 if __name__ == "__main__":

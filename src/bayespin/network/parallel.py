@@ -28,6 +28,10 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 
+# Its default arguments hold the group that is joined when it is imported, which torch's optimisers
+# do; held so, a group's threads outlive it, and now and then abort the interpreter as it ends.
+import torch.distributed.nn.functional
+
 from bayespin.cite import cites
 from bayespin.network.models import Network
 from bayespin.nn.folding import BATCH_NORMS
